@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CRC-32C (Castagnoli, RFC 3720 B.4) as record batches carry it: initial and final value inverted.
+ */
+#ifndef BROKER_BASE_CRC32C_H
+#define BROKER_BASE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of one run of bytes. Continue a run by passing the previous result as `crc`; start with 0. */
+uint32_t crc32c(uint32_t crc, const void *bytes, size_t size);
+
+#endif
