@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metadata image of the cluster: topics, partitions, nodes, configurations, producer id blocks,
+ * features.
+ *
+ *   handler -> catalog_propose(command) -> engine (Raft log) -> catalog_apply on every node ->
+ * watchers
+ *
+ * apply is pure: the same commands in the same order give the same image and the same image hash on
+ * every node (invariants 20, 21). A command is checked against the state at its log position, never
+ * against the proposer's view, and its outcome is the proposer's answer. Inside the monitor. */
+#ifndef BROKER_CATALOG_CATALOG_H
+#define BROKER_CATALOG_CATALOG_H
+
+#include "base/executor.h"
+#include "base/uuid.h"
+#include "catalog/config.h"
+
+enum { TOPIC_NAME_BYTES_MAX = 249, CATALOG_REPLICAS_MAX = 32 };
+
+/* One partition as the quorum agreed it. Arrays are of node ids. */
+struct catalog_partition {
+    int32_t index;
+    int32_t leader; /* -1: none. */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    uint32_t replica_count, isr_count, elr_count, adding_count, removing_count;
+    int32_t replicas[CATALOG_REPLICAS_MAX];
+    int32_t isr[CATALOG_REPLICAS_MAX];
+    int32_t elr[CATALOG_REPLICAS_MAX];
+    int32_t adding[CATALOG_REPLICAS_MAX];
+    int32_t removing[CATALOG_REPLICAS_MAX];
+};
+
+struct catalog_topic {
+    char name[TOPIC_NAME_BYTES_MAX + 1];
+    struct uuid id;
+    bool internal;
+    int64_t created_ms; /* Wall clock of the proposer. */
+    uint32_t partition_count;
+    struct config_set *config; /* The topic's own values. */
+};
+
+struct catalog_node {
+    int32_t id;
+    int64_t epoch; /* Log index of its registration. */
+    char host[256];
+    int32_t port;
+    char rack[64]; /* "" : none. */
+    bool fenced;
+    bool draining;
+    struct uuid incarnation_id;
+    struct uuid directory_id;
+    int64_t registered_ms;
+};
+
+struct catalog;
+
+enum error catalog_new(struct executor *executor, struct catalog **ret_catalog);
+void catalog_free(struct catalog *catalog);
+
+/* ---- reading the image; pointers are valid until the next apply ---- */
+
+const struct catalog_topic *catalog_topic_find(const struct catalog *catalog, struct slice name);
+const struct catalog_topic *catalog_topic_find_id(const struct catalog *catalog,
+                                                  const struct uuid *id);
+/* Fills *ret from the compact in-memory form; false when there is no such partition. */
+bool catalog_partition_find(const struct catalog *catalog, const struct catalog_topic *topic,
+                            int32_t index, struct catalog_partition *ret_partition);
+/* In name order. `each` returns false to stop; must not change the catalog. */
+void catalog_topic_each(const struct catalog *catalog,
+                        bool (*each)(void *context, const struct catalog_topic *topic),
+                        void *context);
+/* The first topic whose name is > `name` in byte order (null slice: the first), NULL at the end:
+ * for resumable listings. */
+const struct catalog_topic *catalog_topic_next(const struct catalog *catalog, struct slice name);
+uint32_t catalog_topic_count(const struct catalog *catalog);
+uint32_t catalog_partition_count(const struct catalog *catalog);
+const struct catalog_node *catalog_node_find(const struct catalog *catalog, int32_t id);
+void catalog_node_each(const struct catalog *catalog,
+                       void (*each)(void *context, const struct catalog_node *node), void *context);
+/* The dynamic node configuration; node_id -1 is the cluster-wide default. NULL: none set. */
+const struct config_set *catalog_node_config(const struct catalog *catalog, int32_t node_id);
+/* Dynamic group configuration (ConfigResource type 32). NULL: none set. */
+const struct config_set *catalog_group_config(const struct catalog *catalog, struct slice group);
+struct uuid catalog_cluster_id(const struct catalog *catalog);
+int64_t catalog_applied_index(const struct catalog *catalog);
+int32_t catalog_applied_term(const struct catalog *catalog);
+uint64_t
+catalog_hash(const struct catalog *catalog); /* Of the whole image, order independent of history. */
+
+/* Topic names as Kafka's Topic.validate: [a-zA-Z0-9._-]{1,249}, not "." or "..". */
+bool topic_name_valid(struct slice name);
+/* Kafka's Topic.hasCollision: equal once '.' is '_'. */
+bool topic_name_collides(struct slice a, struct slice b);
+
+/* ---- commands ---- */
+
+enum catalog_command_kind {
+    CATALOG_CLUSTER_INIT = 1, /* cluster id; only on an empty image. */
+    CATALOG_NODE_REGISTER,    /* node (registration: new epoch). */
+    CATALOG_NODE_FENCE,       /* node_id, fenced. */
+    CATALOG_NODE_UNREGISTER,  /* node_id. */
+    CATALOG_TOPIC_CREATE,     /* topic_name, topic_id, partitions with replicas, config pairs.
+                                 TOPIC_ALREADY_EXISTS. */
+    CATALOG_TOPIC_DELETE,     /* topic_id. UNKNOWN_TOPIC_ID. */
+    CATALOG_PARTITIONS_ADD,   /* topic_id, expected_count (compare), partitions. INVALID_PARTITIONS.
+                               */
+    CATALOG_PARTITION_CHANGE, /* topic_id, partition with expected epochs (AlterPartition and
+                                 elections). */
+    CATALOG_CONFIG_SET,       /* resource, pairs; a null value removes. */
+    CATALOG_PRODUCER_IDS, /* takes the next block of CATALOG_PRODUCER_ID_BLOCK ids for node_id. */
+    CATALOG_FEATURE_SET   /* feature name and level. */
+};
+
+enum { CATALOG_PRODUCER_ID_BLOCK = 1000 };
+
+struct catalog_pair {
+    struct slice key;
+    struct slice value; /* Null: remove. */
+};
+
+struct catalog_assignment {
+    int32_t replicas[CATALOG_REPLICAS_MAX]; /* The first is the preferred leader; all start in the
+                                               ISR. */
+    uint32_t replica_count;
+};
+
+enum catalog_resource {
+    CATALOG_RESOURCE_TOPIC = 2,
+    CATALOG_RESOURCE_NODE = 4,
+    CATALOG_RESOURCE_GROUP = 32
+};
+
+/* Slices and arrays are borrowed for the call that takes the command. */
+struct catalog_command {
+    enum catalog_command_kind kind;
+    struct uuid id; /* Idempotence id: proposing the same again (unknown outcome) changes nothing
+                       and answers the same. */
+    struct uuid cluster_id;
+    struct catalog_node node;
+    int32_t node_id;
+    bool fenced;
+    struct slice topic_name;
+    struct uuid topic_id;
+    int64_t wall_clock_ms;
+    uint32_t expected_count;
+    const struct catalog_assignment *assignments;
+    uint32_t assignment_count;
+    struct catalog_partition
+        partition; /* PARTITION_CHANGE: the wanted state; partition_epoch is the one it replaces. */
+    enum catalog_resource resource;
+    struct slice
+        resource_name; /* Node id as decimal text, "" for the default; topic or group name. */
+    const struct catalog_pair *pairs;
+    uint32_t pair_count;
+    struct slice feature;
+    int16_t feature_level;
+};
+
+/* What applying a command gave, handed to its proposer. */
+struct catalog_outcome {
+    enum error error;
+    int64_t index;             /* Log position. */
+    int64_t producer_id_first; /* PRODUCER_IDS. */
+};
+
+/* Flat bytes, versioned; decoding bounds every count. encode: *ret_bytes is freed by the caller
+ * with memory_free. */
+enum error catalog_command_encode(const struct catalog_command *command, uint8_t **ret_bytes,
+                                  size_t *ret_size);
+struct arena;
+enum error catalog_command_decode(const uint8_t *bytes, size_t size, struct arena *arena,
+                                  struct catalog_command *ret_command);
+
+/* Applies one committed command; deterministic. A command of a newer version is
+ * ERROR_UNSUPPORTED_VERSION. */
+struct catalog_outcome catalog_apply(struct catalog *catalog, int64_t index, int32_t term,
+                                     const uint8_t *bytes, size_t size);
+
+/* The whole image as bytes, and back (replacing everything; watchers see the difference). */
+enum error catalog_snapshot(const struct catalog *catalog, uint8_t **ret_bytes, size_t *ret_size);
+enum error catalog_restore(struct catalog *catalog, const uint8_t *bytes, size_t size);
+
+/* ---- watching: called inside apply, after the image changed; must not propose from inside ---- */
+
+struct catalog_watcher {
+    struct list link;
+    void (*topic_changed)(
+        struct catalog_watcher *,
+        const struct catalog_topic *topic); /* Made, partitions added, leaders changed. */
+    void (*topic_deleted)(struct catalog_watcher *,
+                          const struct catalog_topic *topic); /* Still readable during the call. */
+    void (*config_changed)(struct catalog_watcher *, enum catalog_resource, struct slice name);
+    void (*nodes_changed)(struct catalog_watcher *);
+};
+
+/* Any callback may be NULL. The watcher is the caller's; unwatch before it goes. */
+void catalog_watch(struct catalog *catalog, struct catalog_watcher *watcher);
+void catalog_unwatch(struct catalog *catalog, struct catalog_watcher *watcher);
+
+/* ---- proposing: the seam to the engine ---- */
+
+/* One command on its way through the quorum. Owned by the proposer until done (executor.h
+ * contract). */
+struct catalog_proposal {
+    struct list link;
+    struct task task;
+    uint8_t *bytes; /* Encoded; owned by the proposal machinery. */
+    size_t size;
+    struct catalog_outcome outcome;
+    void (*done)(struct catalog_proposal *proposal);
+};
+
+/* Implemented by replicate/engine, and by a queue of one in tests. `submit` takes proposal->bytes;
+ * done comes with outcome.error NOT_CONTROLLER when this node does not lead, CLOSING at shutdown,
+ * otherwise what apply said. */
+struct catalog_proposer {
+    void (*submit)(struct catalog_proposer *proposer, struct catalog_proposal *proposal);
+};
+
+void catalog_set_proposer(struct catalog *catalog, struct catalog_proposer *proposer);
+
+/* Encodes and submits; `done` (set by the caller first) comes exactly once, never from inside. */
+void catalog_propose(struct catalog *catalog, const struct catalog_command *command,
+                     struct catalog_proposal *proposal);
+
+#endif

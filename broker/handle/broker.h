@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What request handlers may reach: the node's parts, put together by daemon (or by a test) and
+ * owned by it. */
+#ifndef BROKER_HANDLE_BROKER_H
+#define BROKER_HANDLE_BROKER_H
+
+#include "base/executor.h"
+#include "catalog/catalog.h"
+#include "partition/partition.h"
+
+struct group_coordinator;
+struct fetch_sessions;
+struct producer_ids;
+struct topic_placement;
+
+struct broker {
+    struct executor *executor;
+    struct storage *storage;
+    struct catalog *catalog;
+    struct partition_table *partitions;
+    struct group_coordinator *groups;
+    struct fetch_sessions *fetch_sessions; /* handle/fetch_session.h */
+    struct producer_ids *producer_ids;     /* handle/init_producer_id.c */
+    const struct config_set *config;       /* Static node configuration. */
+    const char *data_directory;            /* Absolute path, for DescribeLogDirs. */
+    int32_t node_id;
+    bool stopping;
+};
+
+/* Effective topic configuration as a partition wants it. `topic` may be NULL (node defaults). */
+struct partition_config broker_partition_config(const struct broker *broker,
+                                                const struct config_set *topic);
+
+/* Keeps the partition table what the catalog says: topics made and deleted, configurations changed.
+ */
+struct broker_follower;
+enum error broker_follow_catalog(struct broker *broker, struct broker_follower **ret_follower);
+void broker_follow_stop(struct broker_follower *follower);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request in flight, from either door: net decodes a frame into it, fs fills the struct itself.
+ * The same handler answers both.
+ *
+ *   request_init -> (fill body) -> handle_start [inside the monitor] -> ... -> done(request) ->
+ * request_done
+ *
+ * `body` is a struct <api>_request, `response` a struct <api>_response (both from the generated
+ * wire headers, living in the request's arena). A handler fills the response and calls
+ * request_complete exactly once, at once or later; `done` then runs as a task inside the monitor,
+ * never from inside handle_start. */
+#ifndef BROKER_HANDLE_REQUEST_H
+#define BROKER_HANDLE_REQUEST_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/executor.h"
+#include "handle/broker.h"
+#include "wire/api.h"
+
+enum { REQUEST_ARENA_BYTES_MAX = 64 << 20 };
+
+struct requester {
+    struct slice principal;    /* "User:alice", "User:ANONYMOUS". */
+    struct slice client_id;    /* May be null. */
+    struct slice client_host;  /* "/127.0.0.1" as Kafka prints it. */
+    const char *listener_host; /* What this listener advertises. */
+    int32_t listener_port;
+    uint64_t connection_id; /* 0 for the mount. */
+};
+
+struct request {
+    struct broker *broker;
+    const struct api *api;
+    int16_t version;
+    struct requester requester;
+    struct arena arena;
+    struct buffer *frame; /* What body slices point into; one reference, may be NULL. */
+    void *body;
+    void *response;        /* NULL until the handler allocates it with request_response. */
+    bool no_response;      /* Produce with acks=0: nothing is sent. */
+    bool close_connection; /* Produce with acks=0 failed, or the client broke the protocol. */
+    bool completed;
+    struct task task;
+    void (*done)(struct request *request);
+    /* Set by a handler that parks, so that a dropped connection or an interrupted file operation
+     * can end it early; called inside the monitor, at most once, not after completion. The handler
+     * then completes soon. May be NULL. */
+    void (*cancel)(struct request *request);
+    void *handler_state; /* The parked handler's own. */
+};
+
+void request_init(struct request *request, struct broker *broker, const struct api *api,
+                  int16_t version);
+/* Drops arena and frame. The response's file parts must have been sent or released. */
+void request_done(struct request *request);
+
+/* Zeroed struct of the API's response size from the arena; NULL when out of memory (complete with
+ * close_connection then). */
+void *request_response(struct request *request);
+
+/* The handler is finished: posts `done`. */
+void request_complete(struct request *request);
+
+/* Ends a parked request early; it completes soon. Harmless when completed. */
+void request_cancel(struct request *request);
+
+/* Dispatches by api key. Inside the monitor. The API must be one handle_supports. */
+void handle_start(struct request *request);
+bool handle_supports(int16_t api_key);
+
+/* Work that needs no monitor and may be done on any thread before handle_start: for Produce, CRC
+ * and record checks of every batch (kept in the request's arena for the handler). No-op for others.
+ */
+void handle_prepare(struct request *request);
+
+#endif
