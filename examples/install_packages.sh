@@ -118,10 +118,10 @@ own_sources() {
 # Debian 12 has a new enough libraft only in its backports: adds them from where this machine already
 # gets Debian itself, so that a mirror or a proxy stays in use.
 add_backports() {
-    local codename=$1 uris='' signed='' components='' entry
+    local codename=$1 uris='' signed='' entry
     entry=/etc/apt/sources.list.d/topicfs-backports.sources
     [ ! -e "$entry" ] || return 0
-    IFS='|' read -r uris signed components < <(own_sources "$codename") || true
+    IFS='|' read -r uris signed _ < <(own_sources "$codename") || true
     [ -n "$uris" ] || refuse "no apt source for $codename to derive $codename-backports from"
     {
         echo "# Added by topicfs (examples/install_packages.sh) for libraft $raft_minimum or newer."
@@ -183,10 +183,10 @@ esac
 missing=$(missing_packages)
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] && ! command -v sudo > /dev/null; then
-    refuse "run as root or install sudo; missing:" $missing
+    refuse "run as root or install sudo; missing: ${missing//$'\n'/ }"
 fi
 
-echo "install_packages.sh: installing" $(wc -w <<< "$missing") "packages"
+echo "install_packages.sh: installing $(wc -w <<< "$missing") packages"
 update_lists
 install=()
 for package in $(missing_packages); do
@@ -208,4 +208,4 @@ done
 run_apt install --no-install-recommends "${install[@]}"
 
 still=$(missing_packages)
-[ -z "$still" ] || refuse "still missing after the installation:" $still
+[ -z "$still" ] || refuse "still missing after the installation: ${still//$'\n'/ }"
