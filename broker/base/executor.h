@@ -32,8 +32,12 @@ struct task {
 struct timer {
     int64_t due_ms; /* On the executor's monotonic clock. */
     void (*fire)(struct timer *timer);
-    void *slot; /* The executor's own, NULL while stopped. */
+    /* The executor's own: starting a timer must not need memory, so its links live in here. */
+    void *slot; /* NULL while stopped. */
     uint64_t order;
+    struct timer *child;
+    struct timer *next;
+    struct timer *previous;
 };
 
 /* Work that blocks: run() on a pool thread outside the monitor, then done() inside it. */
