@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/executor.h"
 #include "handle/broker.h"
+#include "record/codec.h"
 #include "wire/api.h"
 
 enum { REQUEST_ARENA_BYTES_MAX = 64 << 20 };
@@ -69,9 +70,16 @@ void request_cancel(struct request *request);
 void handle_start(struct request *request);
 bool handle_supports(int16_t api_key);
 
-/* Work that needs no monitor and may be done on any thread before handle_start: for Produce, CRC
- * and record checks of every batch (kept in the request's arena for the handler). No-op for others.
- */
-void handle_prepare(struct request *request);
+/* Two optional steps that let a Produce's CRC and record checks run outside the monitor:
+ *
+ *   monitor_enter; bool more = handle_admit(request); monitor_leave
+ *   if (more) handle_prepare(request, context)           [any thread, outside]
+ *   monitor_enter; handle_start(request); monitor_leave
+ *
+ * handle_admit looks up what each batch is allowed (inside the monitor); handle_prepare checks
+ * every batch against it and keeps the findings in the request's arena. handle_start does what was
+ * left out by itself. For other APIs handle_admit answers false. */
+bool handle_admit(struct request *request);
+void handle_prepare(struct request *request, struct codec_context *context);
 
 #endif

@@ -142,11 +142,13 @@ struct partition_table_options {
 enum error partition_table_new(const struct partition_table_options *options,
                                struct partition_table **ret_table);
 
-/* Stops timers; waits complete with CLOSING; with `clean` closes every log cleanly (snapshots,
- * checkpoints, clean mark). Syncs under way must have finished (run the executor until
- * partition_table_idle). */
+/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs under way go on until partition_table_idle. */
+void partition_table_stop(struct partition_table *table);
 bool partition_table_idle(const struct partition_table *table);
-enum error partition_table_close(struct partition_table *table, bool clean);
+
+/* Once stopped, idle, and no partition held by anybody: closes every log (with `clean`: producer snapshots, final index
+ * entries; the caller then marks the directory clean) and frees the table. Accepts NULL. */
+void partition_table_close(struct partition_table *table, bool clean);
 
 /* Makes (or takes up) the local replica. `leader_epoch` >= 0 makes it leader of that epoch; -1
  * follower. Idempotent. */

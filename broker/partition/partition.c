@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A replica's life: opened on first use, read, waited on, counted across a deletion. */
+#include "partition/replica.h"
+
+#include "base/assertion.h"
+#include "base/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void partition_check(const struct partition *partition)
+{
+    if (partition->log == NULL)
+        return;
+    ASSERT(log_start_offset(partition->log) <= partition->high_watermark);
+    ASSERT(partition->high_watermark <= log_end_offset(partition->log));
+}
+
+void partition_report(struct partition *partition, int level, const char *event,
+                      const char *format, ...)
+{
+    struct partition_reporter *reporter = partition->table->options.reporter;
+    if (reporter == NULL)
+        return;
+    char detail[400];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    reporter->report(reporter, level, event, partition->topic->name, partition->index, detail);
+}
+
+/* The log's own view after it was opened: everything the owner may already call committed. A single
+ * replica's log is the truth; what it recovered counts once it is synced (belief 3). */
+static void take_up(struct partition *partition)
+{
+    struct log *log = partition->log;
+    int64_t known = log_directory_high_watermark(partition->table->options.directory,
+                                                 partition->topic->name, partition->index);
+    int64_t high_watermark = known;
+    if (high_watermark < log_start_offset(log))
+        high_watermark = log_start_offset(log);
+    if (high_watermark > log_end_offset(log))
+        high_watermark = log_end_offset(log);
+    partition->high_watermark = high_watermark;
+    log_visible_advance(log, high_watermark);
+
+    struct log_damage damage = log_damage(log);
+    if (damage.offset >= 0)
+        partition_report(partition, REPORT_ERROR, "log_damaged",
+                         "offset=%lld segment=%lld position=%llu lost=\"records from this offset "
+                         "on are not served\" do=\"restore the partition from a copy\"",
+                         (long long)damage.offset, (long long)damage.segment_base_offset,
+                         (unsigned long long)damage.position);
+}
+
+enum error partition_open(struct partition *partition, struct failure *failure)
+{
+    if (partition->log != NULL)
+        return ERROR_NONE;
+    if (partition->deleted)
+        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (partition->role == PARTITION_OFFLINE)
+        return failure_at(failure, partition->open_error, "open %s-%d", partition->topic->name,
+                          (int)partition->index);
+
+    const struct partition_table_options *options = &partition->table->options;
+    char directory[LOG_DIRECTORY_NAME_BYTES];
+    log_directory_name(partition->topic->name, partition->index, directory);
+    struct log_open_options open = {
+        .storage = options->storage,
+        .executor = options->executor,
+        .directory = directory,
+        .config = partition->topic->config.log,
+        .topic_id = partition->topic->id,
+        .create = true,
+        .clean = partition->was_clean,
+        .recovery_point = log_directory_recovery_point(options->directory, partition->topic->name,
+                                                       partition->index),
+        .log_start_offset = log_directory_start_offset(options->directory, partition->topic->name,
+                                                       partition->index),
+    };
+    struct failure reason = {0};
+    enum error error = log_open(&open, &partition->log, &reason);
+    if (error == ERROR_OUT_OF_MEMORY)
+        return error; /* Try again on the next use. */
+    if (error != ERROR_NONE) {
+        partition->role = PARTITION_OFFLINE;
+        partition->open_error = ERROR_STORAGE;
+        partition_report(partition, REPORT_ERROR, "partition_offline",
+                         "reason=\"%s\" lost=\"nothing was deleted\" do=\"mend the disk or restore "
+                         "the directory %s, then restart\"",
+                         reason.where, directory);
+        if (failure != NULL)
+            *failure = reason;
+        return partition->open_error;
+    }
+    partition->was_clean = false;
+    take_up(partition);
+    if (partition->role == PARTITION_LEADER)
+        partition_commit(partition);
+    partition_check(partition);
+    return ERROR_NONE;
+}
+
+void partition_close_log(struct partition *partition, bool clean)
+{
+    if (partition->log == NULL)
+        return;
+    ASSERT(!partition->syncing);
+    partition_note_checkpoint(partition);
+    log_close(partition->log, clean);
+    partition->log = NULL;
+    partition->was_clean = clean;
+    partition->epoch_assigned = false;
+}
+
+enum error partition_log(struct partition *partition, struct log **ret_log)
+{
+    enum error error = partition_open(partition, NULL);
+    if (error == ERROR_NONE)
+        *ret_log = partition->log;
+    return error;
+}
+
+static enum error check_leader(struct partition *partition, int32_t current_leader_epoch)
+{
+    if (partition->deleted)
+        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (partition->role == PARTITION_OFFLINE)
+        return ERROR_STORAGE;
+    if (current_leader_epoch >= 0 && current_leader_epoch < partition->leader_epoch)
+        return ERROR_FENCED_LEADER_EPOCH;
+    if (current_leader_epoch > partition->leader_epoch)
+        return ERROR_UNKNOWN_LEADER_EPOCH;
+    if (partition->role != PARTITION_LEADER)
+        return ERROR_NOT_LEADER_OR_FOLLOWER;
+    return ERROR_NONE;
+}
+
+enum error partition_offsets(struct partition *partition, struct partition_offsets *ret_offsets)
+{
+    enum error error = partition_open(partition, NULL);
+    if (error != ERROR_NONE)
+        return error;
+    *ret_offsets = (struct partition_offsets){
+        .log_start_offset = log_start_offset(partition->log),
+        .high_watermark = partition->high_watermark,
+        .last_stable_offset = partition->high_watermark,
+        .log_end_offset = log_end_offset(partition->log),
+        .leader_epoch = partition->leader_epoch,
+    };
+    return ERROR_NONE;
+}
+
+enum error partition_read(struct partition *partition, int32_t current_leader_epoch, int64_t offset,
+                          size_t max_bytes, bool at_least_one, enum partition_isolation isolation,
+                          struct log_slice *ret_slice, struct partition_offsets *ret_offsets)
+{
+    (void)isolation; /* Without open transactions the last stable offset is the high watermark. */
+    enum error error = check_leader(partition, current_leader_epoch);
+    struct partition_offsets offsets;
+    if (error == ERROR_NONE)
+        error = partition_offsets(partition, &offsets);
+    if (error != ERROR_NONE)
+        return error;
+    if (offset < offsets.log_start_offset || offset > offsets.log_end_offset)
+        return ERROR_OFFSET_OUT_OF_RANGE;
+
+    struct log_slice slice = {0};
+    if (offset < offsets.high_watermark)
+        error = log_read(partition->log, offset, max_bytes, at_least_one, LOG_READ_VISIBLE, &slice);
+    if (error != ERROR_NONE)
+        return error;
+    *ret_slice = slice;
+    *ret_offsets = offsets;
+    return ERROR_NONE;
+}
+
+void partition_wait_add(struct partition *partition, struct partition_wait *wait)
+{
+    ASSERT(!wait->posted);
+    list_push(&partition->waits, &wait->link);
+}
+
+void partition_wait_remove(struct partition_wait *wait)
+{
+    list_remove(&wait->link);
+    if (wait->posted)
+        list_remove(&wait->task.link);
+    wait->posted = false;
+}
+
+enum error partition_delete_records(struct partition *partition, int64_t offset,
+                                    int64_t *ret_low_watermark)
+{
+    enum error error = check_leader(partition, -1);
+    if (error == ERROR_NONE)
+        error = partition_open(partition, NULL);
+    if (error != ERROR_NONE)
+        return error;
+    if (offset == -1)
+        offset = partition->high_watermark;
+    if (offset < 0 || offset > partition->high_watermark)
+        return ERROR_OFFSET_OUT_OF_RANGE;
+    if (offset > log_start_offset(partition->log)) {
+        error = log_start_advance(partition->log, offset);
+        if (error != ERROR_NONE)
+            return error;
+        partition_note_checkpoint(partition);
+        error = log_directory_checkpoint(partition->table->options.directory);
+        if (error != ERROR_NONE)
+            return error;
+    }
+    *ret_low_watermark = log_start_offset(partition->log);
+    partition_check(partition);
+    return ERROR_NONE;
+}
+
+enum partition_role partition_role(const struct partition *partition)
+{
+    return partition->role;
+}
+
+int32_t partition_leader_epoch(const struct partition *partition)
+{
+    return partition->leader_epoch;
+}
+
+const char *partition_topic(const struct partition *partition)
+{
+    return partition->topic->name;
+}
+
+int32_t partition_index(const struct partition *partition)
+{
+    return partition->index;
+}
+
+struct uuid partition_topic_id(const struct partition *partition)
+{
+    return partition->topic->id;
+}
+
+const struct partition_config *partition_config(const struct partition *partition)
+{
+    return &partition->topic->config;
+}
+
+bool partition_deleted(const struct partition *partition)
+{
+    return partition->deleted;
+}
+
+struct partition *partition_ref(struct partition *partition)
+{
+    ASSERT(partition->references > 0);
+    partition->references++;
+    return partition;
+}
+
+void partition_unref(struct partition *partition)
+{
+    if (partition == NULL)
+        return;
+    ASSERT(partition->references > 0);
+    if (--partition->references == 0)
+        partition_free(partition);
+}

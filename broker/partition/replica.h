@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a partition, shared by the files of this room only. */
+#ifndef BROKER_PARTITION_REPLICA_H
+#define BROKER_PARTITION_REPLICA_H
+
+#include "base/table.h"
+#include "partition/partition.h"
+
+struct table_topic;
+
+struct partition {
+    struct partition_table *table;
+    struct table_topic *topic;
+    int32_t index;
+    uint32_t references; /* The table's own and those of files and requests. */
+    enum partition_role role;
+    int32_t leader_epoch;
+    bool deleted;
+    bool was_clean;       /* How to open the log: trust it, or scan from the recovery point. */
+    bool epoch_assigned;  /* The log knows leader_epoch. */
+    bool sync_failed;     /* Reported once; final until the log is opened again. */
+    struct log *log;      /* NULL until first used. */
+    enum error open_error; /* Why the log could not be opened; role is OFFLINE then. */
+    int64_t high_watermark;
+    struct list appends;  /* struct partition_append waiting for the commit rule, by end_offset. */
+    struct list waits;    /* struct partition_wait. */
+    struct log_sync sync; /* The one under way. */
+    struct work sync_work;
+    bool syncing;
+};
+
+/* A topic's replicas on this node, by index; holes are NULL. */
+struct table_topic {
+    char *name;
+    struct uuid id;
+    struct partition_config config;
+    struct partition **partitions;
+    uint32_t capacity;
+    uint32_t used;
+    UT_hash_handle by_name;
+    UT_hash_handle by_id;
+};
+
+struct partition_table {
+    struct partition_table_options options;
+    struct table_topic *by_name;
+    struct table_topic *by_id;
+    struct timer retention_timer;
+    struct timer checkpoint_timer;
+    uint32_t syncs_under_way;
+    bool closing;
+};
+
+/* ---- commit.c ---- */
+
+/* Moves the high watermark to what the commit rule allows, answers appends below it, wakes waits. */
+void partition_commit(struct partition *partition);
+
+/* Starts a sync unless one is under way or nothing is dirty. */
+void partition_sync(struct partition *partition);
+
+/* Ends every waiting append with `error` and wakes every wait. */
+void partition_abandon(struct partition *partition, enum error error);
+
+/* ---- partition.c ---- */
+
+/* Opens the log on first use. */
+enum error partition_open(struct partition *partition, struct failure *failure);
+
+void partition_report(struct partition *partition, int level, const char *event,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+void partition_free(struct partition *partition);
+
+/* Closes the log and remembers its checkpoints. */
+void partition_close_log(struct partition *partition, bool clean);
+
+/* ---- upkeep.c ---- */
+
+void upkeep_start(struct partition_table *table);
+void upkeep_stop(struct partition_table *table);
+
+/* Tells the directory this partition's offsets for the next checkpoint. */
+void partition_note_checkpoint(struct partition *partition);
+
+#endif
