@@ -123,9 +123,15 @@ enum error batch_builder_append_next(struct batch_builder *builder, int64_t time
     return batch_builder_append(builder, &record);
 }
 
-static uint16_t builder_attributes(const struct batch_options *options)
+/* An empty batch is not compressed: its records section is empty too. */
+static enum codec builder_codec(const struct batch_builder *builder)
 {
-    unsigned attributes = options->codec;
+    return builder->record_count == 0 ? CODEC_NONE : builder->options.codec;
+}
+
+static uint16_t builder_attributes(const struct batch_options *options, enum codec codec)
+{
+    unsigned attributes = codec;
     if (options->timestamp_type == TIMESTAMP_APPEND)
         attributes |= BATCH_APPEND_TIME;
     if (options->is_transactional)
@@ -150,7 +156,7 @@ static void builder_seal(const struct batch_builder *builder, struct buffer *bat
     uint8_t *bytes = batch->data;
     store_be32(bytes + BATCH_LENGTH_AT, (uint32_t)(batch->size - BATCH_LENGTH_ENDS_AT));
     bytes[BATCH_MAGIC_AT] = BATCH_MAGIC;
-    store_be16(bytes + BATCH_ATTRIBUTES_AT, builder_attributes(options));
+    store_be16(bytes + BATCH_ATTRIBUTES_AT, builder_attributes(options, builder_codec(builder)));
     store_be32(bytes + BATCH_LAST_OFFSET_DELTA_AT, (uint32_t)last_delta);
     store_be64(bytes + BATCH_BASE_TIMESTAMP_AT, (uint64_t)builder->base_timestamp);
     store_be64(bytes + BATCH_MAX_TIMESTAMP_AT,
@@ -173,12 +179,12 @@ enum error batch_builder_finish(struct batch_builder *builder, struct codec_cont
     if (error != ERROR_NONE)
         return error;
     struct buffer *batch = builder->buffer;
-    if (options->codec != CODEC_NONE) {
+    enum codec codec = builder_codec(builder);
+    if (codec != CODEC_NONE) {
         ASSERT(context != NULL);
         struct slice records =
             slice_from(batch->data + BATCH_HEADER_BYTES, batch->size - BATCH_HEADER_BYTES);
-        error = codec_compress(context, options->codec, options->level, records, BATCH_HEADER_BYTES,
-                               &batch);
+        error = codec_compress(context, codec, options->level, records, BATCH_HEADER_BYTES, &batch);
         if (error != ERROR_NONE)
             return error;
         ASSERT(batch->size <= INT32_MAX);

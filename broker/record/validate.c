@@ -300,8 +300,9 @@ enum error batch_validate_log(const uint8_t *bytes, size_t size, size_t decompre
         header.base_offset > INT64_MAX - header.last_offset_delta)
         return ERROR_CORRUPT_MESSAGE;
 
-    struct slice records = SLICE_EMPTY;
-    if (header.record_count > 0 || batch_codec(&header) == CODEC_NONE) {
+    /* What compaction emptied has no records section left, compressed or not. */
+    struct slice records = batch_records(&header);
+    if (header.record_count > 0) {
         error = records_open(&header, context, decompressed_bytes_max, &records);
         if (error != ERROR_NONE)
             return error == ERROR_OUT_OF_MEMORY ? error : ERROR_CORRUPT_MESSAGE;

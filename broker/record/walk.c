@@ -15,7 +15,8 @@ enum error record_walk_init(struct record_walk *walk, const struct batch_header 
         .error = ERROR_NONE,
     };
     struct slice records = batch_records(header);
-    if (batch_codec(header) != CODEC_NONE) {
+    bool is_emptied = header->record_count == 0 && records.size == 0; /* By compaction. */
+    if (batch_codec(header) != CODEC_NONE && !is_emptied) {
         ASSERT(context != NULL);
         walk->error = codec_decompress(context, batch_codec(header), records,
                                        decompressed_bytes_max, &records);
