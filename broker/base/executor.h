@@ -22,7 +22,8 @@
 struct executor;
 
 /* Something to run soon, inside the monitor, from a clean stack, in the order posted.
- * Owned by the poster until it runs; it may free itself when it does. list_remove(&task->link) withdraws it. */
+ * Owned by the poster until it runs; it may free itself when it does. list_remove(&task->link)
+ * withdraws it. */
 struct task {
     struct list link;
     void (*run)(struct task *task);

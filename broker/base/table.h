@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uthash as this project uses it: memory from base/memory.h, and a refused allocation leaves the element out
- * (its handle's `tbl` is NULL after HASH_ADD) instead of ending the program. */
+/* uthash as this project uses it: memory from base/memory.h, and a refused allocation leaves the
+ * element out (its handle's `tbl` is NULL after HASH_ADD) instead of ending the program. */
 #ifndef BROKER_BASE_TABLE_H
 #define BROKER_BASE_TABLE_H
 
