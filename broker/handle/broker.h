@@ -24,8 +24,14 @@ struct broker {
     const struct config_set *config;       /* Static node configuration. */
     const char *data_directory;            /* Absolute path, for DescribeLogDirs. */
     int32_t node_id;
+    /* Who leads the metadata quorum, -1: nobody known. NULL: this node. */
+    int32_t (*controller_id)(const struct broker *broker);
+    void *controller_context;
     bool stopping;
+    bool offsets_topic_pending; /* __consumer_offsets is being made. */
 };
+
+int32_t broker_controller_id(const struct broker *broker);
 
 /* Effective topic configuration as a partition wants it. `topic` may be NULL (node defaults). */
 struct partition_config broker_partition_config(const struct broker *broker,

@@ -49,11 +49,16 @@ struct request {
      * then completes soon. May be NULL. */
     void (*cancel)(struct request *request);
     void *handler_state; /* The parked handler's own. */
+    /* The door sets it once it has encoded the response (also when that failed): the writer then
+     * owns what its records hold. Otherwise request_done lets go of it through drop_response, set
+     * by the handler. */
+    bool response_taken;
+    void (*drop_response)(struct request *request);
 };
 
 void request_init(struct request *request, struct broker *broker, const struct api *api,
                   int16_t version);
-/* Drops arena and frame. The response's file parts must have been sent or released. */
+/* Drops the response if it was not taken, arena and frame. Any thread. */
 void request_done(struct request *request);
 
 /* Zeroed struct of the API's response size from the arena; NULL when out of memory (complete with

@@ -19,7 +19,7 @@ static void append_finished(struct task *task)
 {
     struct partition_append *append = container_of(task, struct partition_append, task);
     struct partition *partition = append->partition;
-    append->done(append);      /* Frees the append. */
+    append->done(append); /* Frees the append. */
     partition_unref(partition);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commit rule and group commit: one sync covers every batch that arrived while the last one ran.
+/* The commit rule and group commit: one sync covers every batch that arrived while the last one
+ * ran.
  *
  *   append, append, append --> sync 1 --> high watermark --> three answers
  *        append, append ...... (while sync 1 runs) .... --> sync 2 --> ... */
@@ -114,8 +115,7 @@ void partition_sync(struct partition *partition)
 void partition_abandon(struct partition *partition, enum error error)
 {
     while (!list_empty(&partition->appends))
-        append_complete(partition,
-                        container_of(partition->appends.next, struct partition_append, link),
-                        error);
+        append_complete(
+            partition, container_of(partition->appends.next, struct partition_append, link), error);
     wake_waits(partition);
 }

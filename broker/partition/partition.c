@@ -16,8 +16,8 @@ static void partition_check(const struct partition *partition)
     ASSERT(partition->high_watermark <= log_end_offset(partition->log));
 }
 
-void partition_report(struct partition *partition, int level, const char *event,
-                      const char *format, ...)
+void partition_report(struct partition *partition, int level, const char *event, const char *format,
+                      ...)
 {
     struct partition_reporter *reporter = partition->table->options.reporter;
     if (reporter == NULL)
@@ -123,7 +123,7 @@ enum error partition_log(struct partition *partition, struct log **ret_log)
     return error;
 }
 
-static enum error check_leader(struct partition *partition, int32_t current_leader_epoch)
+enum error partition_check_leader(const struct partition *partition, int32_t current_leader_epoch)
 {
     if (partition->deleted)
         return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -158,7 +158,7 @@ enum error partition_read(struct partition *partition, int32_t current_leader_ep
                           struct log_slice *ret_slice, struct partition_offsets *ret_offsets)
 {
     (void)isolation; /* Without open transactions the last stable offset is the high watermark. */
-    enum error error = check_leader(partition, current_leader_epoch);
+    enum error error = partition_check_leader(partition, current_leader_epoch);
     struct partition_offsets offsets;
     if (error == ERROR_NONE)
         error = partition_offsets(partition, &offsets);
@@ -194,7 +194,7 @@ void partition_wait_remove(struct partition_wait *wait)
 enum error partition_delete_records(struct partition *partition, int64_t offset,
                                     int64_t *ret_low_watermark)
 {
-    enum error error = check_leader(partition, -1);
+    enum error error = partition_check_leader(partition, -1);
     if (error == ERROR_NONE)
         error = partition_open(partition, NULL);
     if (error != ERROR_NONE)

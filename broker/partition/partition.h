@@ -91,6 +91,10 @@ enum error partition_read(struct partition *partition, int32_t current_leader_ep
 
 enum error partition_offsets(struct partition *partition, struct partition_offsets *ret_offsets);
 
+/* Leadership alone: UNKNOWN_TOPIC_OR_PARTITION, STORAGE, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH,
+ * NOT_LEADER_OR_FOLLOWER. */
+enum error partition_check_leader(const struct partition *partition, int32_t current_leader_epoch);
+
 /* Wakes once when the high watermark passes, the role changes, or the partition goes. Embedded in
  * the waiter's request; any number per partition. */
 struct partition_wait {
@@ -142,12 +146,14 @@ struct partition_table_options {
 enum error partition_table_new(const struct partition_table_options *options,
                                struct partition_table **ret_table);
 
-/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs under way go on until partition_table_idle. */
+/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs under way
+ * go on until partition_table_idle. */
 void partition_table_stop(struct partition_table *table);
 bool partition_table_idle(const struct partition_table *table);
 
-/* Once stopped, idle, and no partition held by anybody: closes every log (with `clean`: producer snapshots, final index
- * entries; the caller then marks the directory clean) and frees the table. Accepts NULL. */
+/* Once stopped, idle, and no partition held by anybody: closes every log (with `clean`: producer
+ * snapshots, final index entries; the caller then marks the directory clean) and frees the table.
+ * Accepts NULL. */
 void partition_table_close(struct partition_table *table, bool clean);
 
 /* Makes (or takes up) the local replica. `leader_epoch` >= 0 makes it leader of that epoch; -1

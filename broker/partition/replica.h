@@ -16,10 +16,10 @@ struct partition {
     enum partition_role role;
     int32_t leader_epoch;
     bool deleted;
-    bool was_clean;       /* How to open the log: trust it, or scan from the recovery point. */
-    bool epoch_assigned;  /* The log knows leader_epoch. */
-    bool sync_failed;     /* Reported once; final until the log is opened again. */
-    struct log *log;      /* NULL until first used. */
+    bool was_clean;        /* How to open the log: trust it, or scan from the recovery point. */
+    bool epoch_assigned;   /* The log knows leader_epoch. */
+    bool sync_failed;      /* Reported once; final until the log is opened again. */
+    struct log *log;       /* NULL until first used. */
     enum error open_error; /* Why the log could not be opened; role is OFFLINE then. */
     int64_t high_watermark;
     struct list appends;  /* struct partition_append waiting for the commit rule, by end_offset. */
@@ -53,7 +53,8 @@ struct partition_table {
 
 /* ---- commit.c ---- */
 
-/* Moves the high watermark to what the commit rule allows, answers appends below it, wakes waits. */
+/* Moves the high watermark to what the commit rule allows, answers appends below it, wakes waits.
+ */
 void partition_commit(struct partition *partition);
 
 /* Starts a sync unless one is under way or nothing is dirty. */
@@ -67,8 +68,8 @@ void partition_abandon(struct partition *partition, enum error error);
 /* Opens the log on first use. */
 enum error partition_open(struct partition *partition, struct failure *failure);
 
-void partition_report(struct partition *partition, int level, const char *event,
-                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+void partition_report(struct partition *partition, int level, const char *event, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
 
 void partition_free(struct partition *partition);
 

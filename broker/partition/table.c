@@ -89,8 +89,7 @@ static enum error topic_reserve(struct table_topic *topic, uint32_t count)
     if (count <= topic->capacity)
         return ERROR_NONE;
     uint32_t capacity = topic->capacity * 2 > count ? topic->capacity * 2 : count;
-    struct partition **partitions =
-        memory_resize(topic->partitions, capacity * sizeof *partitions);
+    struct partition **partitions = memory_resize(topic->partitions, capacity * sizeof *partitions);
     if (partitions == NULL)
         return ERROR_OUT_OF_MEMORY;
     memset(partitions + topic->capacity, 0, (capacity - topic->capacity) * sizeof *partitions);
@@ -187,7 +186,8 @@ static void remove_files(struct partition *partition)
 
     struct removal *removal = memory_allocate(sizeof *removal);
     char path[sizeof removal->path];
-    /* Kafka's form: <topic>-<partition>.<uuid>-delete, the topic cut when the name gets too long. */
+    /* Kafka's form: <topic>-<partition>.<uuid>-delete, the topic cut when the name gets too long.
+     */
     (void)snprintf(path, sizeof path, "%.200s.%s-delete", directory, unique_text);
     enum error error = storage_rename(table->options.storage, directory, path);
     if (error == ERROR_NONE && removal != NULL) {
@@ -219,7 +219,8 @@ void partition_table_remove(struct partition_table *table, const char *topic_nam
         log_discard(partition->log);
         partition->log = NULL;
     }
-    /* A topic of the same name may be made at once: this one leaves the tables with its last replica. */
+    /* A topic of the same name may be made at once: this one leaves the tables with its last
+     * replica. */
     bool last = true;
     for (uint32_t i = 0; i < topic->capacity; i++)
         last = last && topic->partitions[i] == NULL;

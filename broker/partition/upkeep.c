@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What has to be done now and then: retention, checkpoints, background syncs, forgotten producers. */
+/* What has to be done now and then: retention, checkpoints, background syncs, forgotten producers.
+ */
 #include "partition/replica.h"
 
 #include "base/report.h"
@@ -10,8 +11,8 @@ void partition_note_checkpoint(struct partition *partition)
     if (log == NULL || partition->deleted)
         return;
     int64_t synced = log_synced_offset(log);
-    log_directory_set(partition->table->options.directory, partition->topic->name,
-                      partition->index, synced, log_start_offset(log), partition->high_watermark);
+    log_directory_set(partition->table->options.directory, partition->topic->name, partition->index,
+                      synced, log_start_offset(log), partition->high_watermark);
 }
 
 static bool has_retention(const struct partition_config *config)
@@ -74,8 +75,7 @@ void upkeep_start(struct partition_table *table)
     table->checkpoint_timer.fire = checkpoint_due;
     executor_timer_start(executor, &table->retention_timer,
                          table->options.retention_check_interval_ms);
-    executor_timer_start(executor, &table->checkpoint_timer,
-                         table->options.checkpoint_interval_ms);
+    executor_timer_start(executor, &table->checkpoint_timer, table->options.checkpoint_interval_ms);
 }
 
 void upkeep_stop(struct partition_table *table)

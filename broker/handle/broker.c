@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's parts kept in step: what the catalog says about this node becomes partitions. */
+#include "handle/broker.h"
+
+#include "base/assertion.h"
+#include "base/memory.h"
+#include "group/group.h"
+#include "record/codec.h"
+
+static bool list_contains(const char *list, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        size_t part = strcspn(at, ",");
+        if (part == size && strncmp(at, word, size) == 0)
+            return true;
+        at += part + (at[part] == ',');
+    }
+    return false;
+}
+
+static int8_t compression_codec(const char *type)
+{
+    enum codec codec;
+    if (strcmp(type, "producer") == 0)
+        return -1;
+    if (strcmp(type, "uncompressed") == 0)
+        return CODEC_NONE;
+    return codec_from_name(type, &codec) ? (int8_t)codec : -1;
+}
+
+static int32_t compression_level(const struct broker *broker, const struct config_set *topic,
+                                 int8_t codec)
+{
+    switch (codec) {
+    case CODEC_GZIP:
+        return (int32_t)config_topic_number(broker->config, topic, "compression.gzip.level");
+    case CODEC_LZ4:
+        return (int32_t)config_topic_number(broker->config, topic, "compression.lz4.level");
+    case CODEC_ZSTD:
+        return (int32_t)config_topic_number(broker->config, topic, "compression.zstd.level");
+    default:
+        return 0;
+    }
+}
+
+struct partition_config broker_partition_config(const struct broker *broker,
+                                                const struct config_set *topic)
+{
+    const struct config_set *node = broker->config;
+    const char *policy = config_topic_value(node, topic, "cleanup.policy", NULL);
+    const char *durability = config_topic_value(node, topic, "topicfs.durability", NULL);
+    const char *timestamp = config_topic_value(node, topic, "message.timestamp.type", NULL);
+    int8_t codec = compression_codec(config_topic_value(node, topic, "compression.type", NULL));
+    return (struct partition_config){
+        .log =
+            {
+                .segment_bytes = config_topic_number(node, topic, "segment.bytes"),
+                .segment_ms = config_topic_number(node, topic, "segment.ms"),
+                .segment_jitter_ms = config_topic_number(node, topic, "segment.jitter.ms"),
+                .segment_index_bytes = config_topic_number(node, topic, "segment.index.bytes"),
+                .index_interval_bytes = config_topic_number(node, topic, "index.interval.bytes"),
+                .retention_ms = config_topic_number(node, topic, "retention.ms"),
+                .retention_bytes = config_topic_number(node, topic, "retention.bytes"),
+                .file_delete_delay_ms = config_topic_number(node, topic, "file.delete.delay.ms"),
+                .producer_id_expiration_ms = config_node_number(node, "producer.id.expiration.ms"),
+                .delete_enabled = list_contains(policy, "delete"),
+            },
+        .durability = strcmp(durability, "fsync") == 0 ? PARTITION_FSYNC : PARTITION_REPLICATED,
+        .max_message_bytes = (int32_t)config_topic_number(node, topic, "max.message.bytes"),
+        .min_insync_replicas = (int32_t)config_topic_number(node, topic, "min.insync.replicas"),
+        .compacted = list_contains(policy, "compact"),
+        .log_append_time = strcmp(timestamp, "LogAppendTime") == 0,
+        .timestamp_before_max_ms =
+            config_topic_number(node, topic, "message.timestamp.before.max.ms"),
+        .timestamp_after_max_ms =
+            config_topic_number(node, topic, "message.timestamp.after.max.ms"),
+        .compression_codec = codec,
+        .compression_level = compression_level(broker, topic, codec),
+    };
+}
+
+int32_t broker_controller_id(const struct broker *broker)
+{
+    return broker->controller_id != NULL ? broker->controller_id(broker) : broker->node_id;
+}
+
+struct broker_follower {
+    struct broker *broker;
+    struct catalog_watcher watcher;
+};
+
+static bool hosts(const struct catalog_partition *partition, int32_t node_id)
+{
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i] == node_id)
+            return true;
+    }
+    return false;
+}
+
+static void elect_coordinator(struct broker *broker, const struct catalog_topic *topic,
+                              int32_t index, bool was_leader, bool leads)
+{
+    if (broker->groups == NULL || strcmp(topic->name, "__consumer_offsets") != 0)
+        return;
+    if (leads && !was_leader)
+        group_coordinator_elected(broker->groups, index);
+    else if (was_leader && !leads)
+        group_coordinator_resigned(broker->groups, index);
+}
+
+static void follow_topic(struct broker *broker, const struct catalog_topic *topic)
+{
+    struct partition_config config = broker_partition_config(broker, topic->config);
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        struct catalog_partition known;
+        bool found = catalog_partition_find(broker->catalog, topic, (int32_t)i, &known);
+        ASSERT(found);
+        if (!hosts(&known, broker->node_id))
+            continue;
+        struct partition *local =
+            partition_table_find(broker->partitions, slice_of(topic->name), (int32_t)i);
+        bool was_leader = local != NULL && partition_role(local) == PARTITION_LEADER;
+        bool leads = known.leader == broker->node_id;
+        /* Out of memory is the only failure; the partition is taken up when the topic changes or
+         * the node restarts. */
+        enum error error =
+            partition_table_assign(broker->partitions, topic->name, &topic->id, (int32_t)i, &config,
+                                   leads ? known.leader_epoch : -1, NULL, NULL);
+        if (error == ERROR_NONE)
+            elect_coordinator(broker, topic, (int32_t)i, was_leader, leads);
+    }
+}
+
+static void topic_changed(struct catalog_watcher *watcher, const struct catalog_topic *topic)
+{
+    follow_topic(container_of(watcher, struct broker_follower, watcher)->broker, topic);
+}
+
+static void topic_deleted(struct catalog_watcher *watcher, const struct catalog_topic *topic)
+{
+    struct broker *broker = container_of(watcher, struct broker_follower, watcher)->broker;
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        elect_coordinator(broker, topic, (int32_t)i, true, false);
+        partition_table_remove(broker->partitions, topic->name, (int32_t)i);
+    }
+    if (broker->groups != NULL)
+        group_coordinator_topic_deleted(broker->groups, slice_of(topic->name));
+}
+
+static void config_changed(struct catalog_watcher *watcher, enum catalog_resource resource,
+                           struct slice name)
+{
+    struct broker *broker = container_of(watcher, struct broker_follower, watcher)->broker;
+    if (resource != CATALOG_RESOURCE_TOPIC)
+        return;
+    const struct catalog_topic *topic = catalog_topic_find(broker->catalog, name);
+    if (topic == NULL)
+        return;
+    struct partition_config config = broker_partition_config(broker, topic->config);
+    partition_table_configure(broker->partitions, topic->name, &config);
+}
+
+static bool take_up(void *context, const struct catalog_topic *topic)
+{
+    follow_topic(context, topic);
+    return true;
+}
+
+enum error broker_follow_catalog(struct broker *broker, struct broker_follower **ret_follower)
+{
+    struct broker_follower *follower = memory_allocate(sizeof *follower);
+    if (follower == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    follower->broker = broker;
+    follower->watcher = (struct catalog_watcher){.topic_changed = topic_changed,
+                                                 .topic_deleted = topic_deleted,
+                                                 .config_changed = config_changed};
+    catalog_topic_each(broker->catalog, take_up, broker);
+    catalog_watch(broker->catalog, &follower->watcher);
+    *ret_follower = follower;
+    return ERROR_NONE;
+}
+
+void broker_follow_stop(struct broker_follower *follower)
+{
+    if (follower == NULL)
+        return;
+    catalog_unwatch(follower->broker->catalog, &follower->watcher);
+    memory_free(follower);
+}

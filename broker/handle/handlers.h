@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handlers, one a request kind, and what they share. Each fills request->response and calls
+ * request_complete (or, out of memory, request_fail) exactly once, at once or later. Inside the
+ * monitor. */
+#ifndef BROKER_HANDLE_HANDLERS_H
+#define BROKER_HANDLE_HANDLERS_H
+
+#include "handle/request.h"
+
+void handle_produce(struct request *request);
+void handle_fetch(struct request *request);
+void handle_list_offsets(struct request *request);
+void handle_metadata(struct request *request);
+void handle_api_versions(struct request *request);
+void handle_offset_for_leader_epoch(struct request *request);
+
+/* Produce's two early steps: see handle_admit and handle_prepare. */
+bool produce_admit(struct request *request);
+void produce_prepare(struct request *request, struct codec_context *context);
+
+/* No answer can be made (out of memory): the connection is closed. */
+void request_fail(struct request *request);
+
+/* The APIs with a handler. */
+void handle_each_supported(void (*each)(void *context, const struct api *api), void *context);
+
+/* Topic names a client may not write to or make by itself: Kafka's Topic.isInternal. */
+bool topic_is_internal(struct slice name);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planning and proposing a topic: names, counts, collisions, placement. */
+#include "handle/topic_creation.h"
+
+#include "base/arena.h"
+#include "base/assertion.h"
+#include "base/memory.h"
+#include "handle/handlers.h"
+
+static const char offsets_topic[] = "__consumer_offsets";
+static const char transactions_topic[] = "__transaction_state";
+static const char share_topic[] = "__share_group_state";
+
+bool topic_is_internal(struct slice name)
+{
+    return slice_equals_text(name, offsets_topic) || slice_equals_text(name, transactions_topic) ||
+           slice_equals_text(name, share_topic);
+}
+
+struct collision {
+    struct slice name;
+    const struct catalog_topic *found;
+};
+
+static bool look_for_collision(void *context, const struct catalog_topic *topic)
+{
+    struct collision *collision = context;
+    if (topic_name_collides(collision->name, slice_of(topic->name)))
+        collision->found = topic;
+    return collision->found == NULL;
+}
+
+static enum error check_name(struct broker *broker, struct arena *arena, struct slice name,
+                             struct slice *ret_reason)
+{
+    if (!topic_name_valid(name)) {
+        *ret_reason = slice_of("a topic name is 1 to 249 of [a-zA-Z0-9._-], not \".\" or \"..\"");
+        return ERROR_INVALID_TOPIC;
+    }
+    if (catalog_topic_find(broker->catalog, name) != NULL) {
+        *ret_reason = arena_format(arena, "topic '%.*s' already exists", SLICE_PRINT(name));
+        return ERROR_TOPIC_ALREADY_EXISTS;
+    }
+    if (memchr(name.data, '.', name.size) == NULL && memchr(name.data, '_', name.size) == NULL)
+        return ERROR_NONE;
+    struct collision collision = {.name = name};
+    catalog_topic_each(broker->catalog, look_for_collision, &collision);
+    if (collision.found == NULL)
+        return ERROR_NONE;
+    *ret_reason = arena_format(arena, "collides with topic '%s': '.' and '_' are one in metrics",
+                               collision.found->name);
+    return ERROR_INVALID_TOPIC;
+}
+
+struct live_nodes {
+    int32_t ids[CATALOG_REPLICAS_MAX];
+    uint32_t count;
+};
+
+static void add_live(void *context, const struct catalog_node *node)
+{
+    struct live_nodes *live = context;
+    if (!node->fenced && !node->draining && live->count < CATALOG_REPLICAS_MAX)
+        live->ids[live->count++] = node->id;
+}
+
+/* Kafka's AdminUtils without racks: partition p starts at node (start + p) mod n. */
+static enum error place(struct broker *broker, struct arena *arena, uint32_t partition_count,
+                        uint32_t factor, struct topic_creation *creation)
+{
+    struct live_nodes live = {.count = 0};
+    catalog_node_each(broker->catalog, add_live, &live);
+    if (factor > live.count)
+        return ERROR_INVALID_REPLICATION_FACTOR;
+    struct catalog_assignment *assignments =
+        arena_allocate_array(arena, partition_count, sizeof *assignments);
+    if (assignments == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    uint32_t start = (uint32_t)(executor_random(broker->executor) % live.count);
+    for (uint32_t p = 0; p < partition_count; p++) {
+        assignments[p].replica_count = factor;
+        for (uint32_t r = 0; r < factor; r++)
+            assignments[p].replicas[r] = live.ids[(start + p + r) % live.count];
+    }
+    creation->assignments = assignments;
+    creation->assignment_count = partition_count;
+    return ERROR_NONE;
+}
+
+static uint32_t default_factor(struct broker *broker, bool internal)
+{
+    struct live_nodes live = {.count = 0};
+    catalog_node_each(broker->catalog, add_live, &live);
+    int64_t wanted =
+        config_node_number(broker->config, internal ? "offsets.topic.replication.factor"
+                                                    : "default.replication.factor");
+    /* One node has to be able to begin: the factor grows with the cluster. */
+    return wanted > live.count ? (live.count == 0 ? 1 : live.count) : (uint32_t)wanted;
+}
+
+enum error topic_creation_plan(struct broker *broker, struct arena *arena,
+                               struct topic_creation *creation, struct slice *ret_reason)
+{
+    *ret_reason = SLICE_NULL;
+    enum error error = check_name(broker, arena, creation->name, ret_reason);
+    if (error != ERROR_NONE || creation->assignments != NULL)
+        return error;
+    int64_t partitions = creation->partition_count;
+    if (partitions == -1)
+        partitions = config_node_number(broker->config, "num.partitions");
+    if (partitions < 1 || partitions > TOPIC_PARTITIONS_MAX) {
+        *ret_reason = arena_format(arena, "the number of partitions is 1 to %d, not %lld",
+                                   TOPIC_PARTITIONS_MAX, (long long)partitions);
+        return ERROR_INVALID_PARTITIONS;
+    }
+    int32_t factor = creation->replication_factor;
+    if (factor == -1)
+        factor = (int32_t)default_factor(broker, topic_is_internal(creation->name));
+    error = factor < 1 ? ERROR_INVALID_REPLICATION_FACTOR
+                       : place(broker, arena, (uint32_t)partitions, (uint32_t)factor, creation);
+    if (error == ERROR_INVALID_REPLICATION_FACTOR)
+        *ret_reason = arena_format(arena, "replication factor %d needs as many live nodes", factor);
+    return error;
+}
+
+static void creation_done(struct catalog_proposal *proposal)
+{
+    struct topic_creation *creation = container_of(proposal, struct topic_creation, proposal);
+    creation->error = proposal->outcome.error;
+    creation->done(creation);
+}
+
+void topic_creation_start(struct broker *broker, struct topic_creation *creation)
+{
+    ASSERT(creation->assignments != NULL);
+    creation->topic_id = uuid_random(broker->executor);
+    struct catalog_command command = {
+        .kind = CATALOG_TOPIC_CREATE,
+        .id = uuid_random(broker->executor),
+        .topic_name = creation->name,
+        .topic_id = creation->topic_id,
+        .wall_clock_ms = executor_wall_clock_ms(broker->executor),
+        .assignments = creation->assignments,
+        .assignment_count = creation->assignment_count,
+        .pairs = creation->pairs,
+        .pair_count = creation->pair_count,
+    };
+    creation->proposal.done = creation_done;
+    catalog_propose(broker->catalog, &command, &creation->proposal);
+}
+
+/* ---- __consumer_offsets ---- */
+
+struct offsets_creation {
+    struct topic_creation creation;
+    struct broker *broker;
+    struct arena arena;
+};
+
+static void offsets_done(struct topic_creation *creation)
+{
+    struct offsets_creation *offsets = container_of(creation, struct offsets_creation, creation);
+    /* Whoever asked asks again: clients retry COORDINATOR_NOT_AVAILABLE. */
+    offsets->broker->offsets_topic_pending = false;
+    arena_done(&offsets->arena);
+    memory_free(offsets);
+}
+
+static void offsets_create(struct broker *broker)
+{
+    struct offsets_creation *offsets = memory_allocate(sizeof *offsets);
+    if (offsets == NULL)
+        return;
+    offsets->broker = broker;
+    arena_init(&offsets->arena, 1 << 20);
+    const char *segment_bytes =
+        config_node_value(broker->config, "offsets.topic.segment.bytes", NULL);
+    struct catalog_pair pairs[] = {
+        {slice_of("cleanup.policy"), slice_of("compact")},
+        {slice_of("compression.type"), slice_of("producer")},
+        {slice_of("segment.bytes"), slice_of(segment_bytes)},
+    };
+    offsets->creation = (struct topic_creation){
+        .name = slice_of(offsets_topic),
+        .partition_count =
+            (int32_t)config_node_number(broker->config, "offsets.topic.num.partitions"),
+        .replication_factor = -1,
+        .pairs = pairs,
+        .pair_count = sizeof pairs / sizeof pairs[0],
+        .done = offsets_done,
+    };
+    struct slice reason;
+    if (topic_creation_plan(broker, &offsets->arena, &offsets->creation, &reason) != ERROR_NONE) {
+        arena_done(&offsets->arena);
+        memory_free(offsets);
+        return;
+    }
+    broker->offsets_topic_pending = true;
+    topic_creation_start(broker, &offsets->creation);
+}
+
+uint32_t offsets_topic_partitions(struct broker *broker, bool create)
+{
+    const struct catalog_topic *topic =
+        catalog_topic_find(broker->catalog, slice_of(offsets_topic));
+    if (topic != NULL)
+        return topic->partition_count;
+    if (create && !broker->offsets_topic_pending && !broker->stopping)
+        offsets_create(broker);
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a topic through the quorum: for CreateTopics, auto-creation by Metadata, internal topics,
+ * and mkdir. Inside the monitor. */
+#ifndef BROKER_HANDLE_TOPIC_CREATION_H
+#define BROKER_HANDLE_TOPIC_CREATION_H
+
+#include "handle/broker.h"
+
+struct arena;
+
+enum { TOPIC_PARTITIONS_MAX = 100000 };
+
+/* Owned by the caller until done. */
+struct topic_creation {
+    struct slice name;
+    int32_t partition_count; /* -1: num.partitions. */
+    int16_t
+        replication_factor; /* -1: default.replication.factor, clamped to the nodes there are. */
+    const struct catalog_assignment *assignments; /* Instead of the two above; NULL: placed. */
+    uint32_t assignment_count;
+    const struct catalog_pair *pairs; /* The topic's configuration; already checked. */
+    uint32_t pair_count;
+    struct uuid topic_id; /* Result. */
+    enum error error;     /* Result; TOPIC_ALREADY_EXISTS when somebody else was first. */
+    struct catalog_proposal proposal;
+    void (*done)(struct topic_creation *creation);
+};
+
+/* Checks name, counts and collisions, and places the replicas: everything CreateTopics checks but
+ * configuration. With ERROR_NONE the assignments are in the arena and in *creation. `ret_reason`
+ * gets one clause for the answer. */
+enum error topic_creation_plan(struct broker *broker, struct arena *arena,
+                               struct topic_creation *creation, struct slice *ret_reason);
+
+/* Proposes a planned creation; `done` comes exactly once, never from inside. */
+void topic_creation_start(struct broker *broker, struct topic_creation *creation);
+
+/* __consumer_offsets' partition count; 0 while it is not there. With `create` and it missing,
+ * starts making it (once at a time). */
+uint32_t offsets_topic_partitions(struct broker *broker, bool create);
+
+#endif
