@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the primitives of Kafka's protocol from one frame, never beyond its end.
  *
- * The first failure sticks: from then on every read gives zero, null or false and consumes nothing,
- * so that decoders read straight on and look at `failure` once. Sizes and counts are checked
- * against the bytes left before anything is allocated; all arrays of a request together may have
- * `elements_left` elements, and all memory comes from an arena with a limit.
+ * The first failure sticks: from then on every read gives zero, null, empty or false, takes
+ * nothing, so that decoders read straight on and look at `failure` once. Sizes and counts are
+ * checked against the bytes left before anything is allocated; all arrays of a request together may
+ * have `elements_left` elements, and all memory comes from an arena with a limit.
  *
  * Not shared between threads. The frame must outlive what was read: slices point into it. */
 #ifndef BROKER_WIRE_READER_H
