@@ -114,12 +114,14 @@ fixed_addresses() {
 }
 
 run_fuzz_targets() {
-    local target name corpora
+    local target name corpora seeds
     while read -r target; do
         name=$(basename "$target")
         is_wanted "fuzz/$name" || continue
         corpora=("$logs/$name")
         mkdir -p "$logs/$name"
+        seeds=${target%_fuzz}_seeds
+        [ ! -x "$seeds" ] || "$seeds" "$logs/$name"
         [ ! -d "tests/fuzz/corpus/${name%_fuzz}" ] || corpora+=("tests/fuzz/corpus/${name%_fuzz}")
         run_test "fuzz/$name" timeout 300 "$target" -runs=20000 -seed=1 -max_total_time=60 \
             -artifact_prefix="$logs/$name/" "${corpora[@]}"
