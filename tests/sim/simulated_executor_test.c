@@ -3,7 +3,6 @@
 #include "sim/simulated_executor.h"
 
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct simulated_executor *simulated;
@@ -230,41 +229,6 @@ static void nodes_on_one_clock_step_by_due_time(void **state)
     simulated_executor_free(nodes[2]);
 }
 
-/* Ten thousand timers started, moved and stopped at random fire in the order of a sorted list. */
-static void many_timers_fire_in_order(void **state)
-{
-    (void)state;
-    enum { COUNT = 10000 };
-    struct timer_heap heap = {.root = NULL};
-    struct timer *timers = calloc(COUNT, sizeof *timers);
-    struct random random;
-    random_seed(&random, 7);
-    for (int i = 0; i < 4 * COUNT; i++) {
-        struct timer *timer = &timers[random_below(&random, COUNT)];
-        timer->fire = timer_fire;
-        if (random_chance(&random, 1, 4))
-            timer_heap_stop(&heap, timer);
-        else
-            timer_heap_start(&heap, timer, random_between(&random, 0, 500));
-    }
-    size_t running = 0;
-    for (int i = 0; i < COUNT; i++)
-        running += timer_running(&timers[i]);
-
-    int64_t due_ms = -1;
-    uint64_t order = 0;
-    for (; heap.root != NULL; running--) {
-        struct timer *timer = heap.root;
-        assert_true(timer->due_ms > due_ms || (timer->due_ms == due_ms && timer->order > order));
-        due_ms = timer->due_ms;
-        order = timer->order;
-        timer_heap_stop(&heap, timer);
-    }
-
-    assert_int_equal(running, 0);
-    free(timers);
-}
-
 static uint64_t random_life(uint64_t seed)
 {
     struct simulated_executor *other = simulated_executor_new(seed, NULL);
@@ -305,7 +269,6 @@ int main(void)
         CASE(run_until_stops_at_the_condition_or_the_deadline),
         CASE(a_crash_drops_everything_pending),
         CASE(nodes_on_one_clock_step_by_due_time),
-        CASE(many_timers_fire_in_order),
         CASE(the_same_seed_gives_the_same_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
