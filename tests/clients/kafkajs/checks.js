@@ -46,4 +46,7 @@ const isNumber = (record, n) =>
 
 const countFailed = () => failed;
 
-module.exports = { check, checkEqual, checkRefused, waitFor, numbers, message, isNumber, countFailed };
+// The whole of an error, with the lists that kafkajs hangs on it.
+const tell = (error) => `${error.stack} ${JSON.stringify(error.partitions || error.errors || '')}`;
+
+module.exports = { check, checkEqual, checkRefused, waitFor, numbers, message, isNumber, tell, countFailed };

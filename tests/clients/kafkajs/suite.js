@@ -5,7 +5,7 @@ const { Kafka, logLevel, CompressionTypes, CompressionCodecs } = require('kafkaj
 const SnappyCodec = require('kafkajs-snappy');
 const lz4 = require('lz4-napi');
 const zstd = require('@bokuweb/zstd-wasm');
-const { check, checkEqual, checkRefused, waitFor, numbers, message, isNumber, countFailed } = require('./checks');
+const { check, checkEqual, checkRefused, waitFor, numbers, message, isNumber, tell, countFailed } = require('./checks');
 
 const [bootstrap, prefix] = process.argv.slice(2);
 const kafka = new Kafka({ brokers: [bootstrap], clientId: 'kafkajs-suite', logLevel: logLevel.NOTHING });
@@ -213,9 +213,10 @@ async function topicsChange() {
         configEntries: [{ name: 'cleanup.policy', value: 'delete' }, { name: 'retention.ms', value: '987654321' }] }] });
     check(await waitFor(async () => (await valueOf('retention.ms')) === '987654321', 10), 'a configuration set');
     checkEqual(await valueOf('cleanup.policy'), 'delete', 'together with another');
-    await withProducer({}, (producer) => produce(producer, topic, 4, 0, 100));
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 4, offset: '60' }] });
-    const ends = (await admin.fetchTopicOffsets(topic)).find(({ partition }) => partition === 4);
+    // Of a partition that kafkajs has known for long: it looks for the leader in what it remembers.
+    await withProducer({}, (producer) => produce(producer, topic, 1, 0, 100));
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '60' }] });
+    const ends = (await admin.fetchTopicOffsets(topic)).find(({ partition }) => partition === 1);
     checkEqual([ends.low, ends.high], ['60', '100'], 'records before 60 are deleted');
     check(areNumbers(await readAll(topic, 40), 60, 40, 60), 'and reading starts at 60');
     checkEqual((await admin.describeCluster()).brokers.length, 1, 'the cluster is described');
@@ -251,7 +252,7 @@ async function main() {
         try {
             await test();
         } catch (error) {
-            check(false, `${test.name} came to its end`, `(${error.stack})`);
+            check(false, `${test.name} came to its end`, `(${tell(error)})`);
         }
     }
     await admin.disconnect();
