@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One client's socket.
+ *
+ *   OPEN --damaged frame, end of input, node stopping--> FINISHING --all answered and sent--.
+ *     |                                                      |                               v
+ *     '--socket failed, deadline, peer gone----------------------------------------------> CLOSED
+ *
+ * FINISHING reads no more, but what was asked before is answered. CLOSED has no socket; the struct
+ * goes when its last request has come back. Belongs to its loop's thread. */
+#ifndef BROKER_NET_CONNECTION_H
+#define BROKER_NET_CONNECTION_H
+
+#include "net/exchange.h"
+#include "net/loop.h"
+
+enum connection_state { CONNECTION_OPEN, CONNECTION_FINISHING, CONNECTION_CLOSED };
+
+struct connection {
+    struct list link;  /* In the loop's connections, until CLOSED. */
+    struct list flush; /* In the loop's flushing list, or alone. */
+    struct io_loop *loop;
+    struct net_listener *listener;
+    uv_poll_t poll;
+    int descriptor;
+    int polled; /* Events asked for. */
+    enum connection_state state;
+    bool peer_hung_up;  /* Seen while not reading: it sends no more. */
+    bool peer_finished; /* Everything it sent has been read. */
+    uint32_t holds;     /* The poll handle and every exchange that is STARTED. */
+    uint64_t id;
+    uint8_t peer_key[16];
+    char client_host[ADDRESS_TEXT_BYTES + 1]; /* "/127.0.0.1", as Kafka prints it. */
+
+    /* Reading: see frames.h. */
+    struct buffer *partial; /* What came of a frame that is not complete, or could not be taken. */
+    size_t expected_bytes;  /* Of the last frame with its size: the next may be alike. */
+    size_t progress_bytes;  /* Read since progress_ms. */
+    int64_t progress_ms;
+
+    /* Requests and answers. */
+    struct list exchanges;  /* struct exchange.link, oldest first. */
+    uint32_t open_requests; /* Of them not ANSWERED. */
+    size_t open_bytes;      /* Their frames. */
+    uint64_t unsent_bytes;  /* Of the ANSWERED ones. */
+    bool send_blocked;      /* The socket takes no more at the moment. */
+    int64_t active_ms;      /* Last byte either way. */
+    int64_t sent_ms;        /* Last byte taken by the peer, or start of the wait for that. */
+};
+
+/* Takes over `accepted` and its socket; closes it when there is no memory. */
+void connection_open(struct io_loop *loop, struct accepted *accepted);
+
+/* Whether another request may be taken now. */
+bool connection_may_read(const struct connection *connection);
+
+/* Reads no more; closed once everything is answered and sent. */
+void connection_finish(struct connection *connection);
+
+/* Closes the socket at once and cancels what waits. Again is harmless. */
+void connection_close(struct connection *connection);
+
+/* Its exchange was answered: puts it in line for sending, perhaps closing. */
+void connection_answered(struct connection *connection, struct exchange *exchange,
+                         enum error error);
+
+/* Sends what can be sent, then reads what had to wait. */
+void connection_flush(struct connection *connection);
+
+/* Puts it in line for connection_flush. */
+void connection_flush_later(struct connection *connection);
+
+/* Its exchange came back from the handler: drops the hold, frees a closed connection with the last.
+ */
+void connection_release(struct connection *connection);
+
+/* Ends requests that wait for something; with `all` also those exchange_outlives_sender names. */
+void connection_cancel(struct connection *connection, bool all);
+
+/* Closes it when one of its deadlines has passed. */
+void connection_check_deadlines(struct connection *connection, int64_t now_ms);
+
+#endif
