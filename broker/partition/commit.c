@@ -65,7 +65,7 @@ void partition_commit(struct partition *partition)
         wake_waits(partition);
     }
     if (partition->topic->config.durability == PARTITION_FSYNC)
-        partition_sync(partition);
+        (void)partition_sync(partition); /* A failure was reported when it came. */
 }
 
 static void sync_run(struct work *work)
@@ -94,22 +94,26 @@ static void sync_done(struct work *work)
         partition_abandon(partition, error);
     } else {
         partition_commit(partition);
+        wake_waits(partition); /* Whoever asked for the sync. */
     }
     partition_unref(partition);
 }
 
-void partition_sync(struct partition *partition)
+enum error partition_sync(struct partition *partition)
 {
-    if (partition->syncing || partition->sync_failed || partition->log == NULL)
-        return;
+    if (partition->sync_failed)
+        return ERROR_STORAGE;
+    if (partition->syncing || partition->log == NULL)
+        return ERROR_NONE;
     if (!log_sync_begin(partition->log, &partition->sync))
-        return;
+        return ERROR_NONE;
     partition->syncing = true;
     partition->table->syncs_under_way++;
     (void)partition_ref(partition);
     partition->sync_work.run = sync_run;
     partition->sync_work.done = sync_done;
     executor_work(partition->table->options.executor, &partition->sync_work);
+    return ERROR_NONE;
 }
 
 void partition_abandon(struct partition *partition, enum error error)

@@ -106,6 +106,11 @@ void partition_wait_add(struct partition *partition, struct partition_wait *wait
 /* Afterwards task.run does not come, unless it is already running. */
 void partition_wait_remove(struct partition_wait *wait);
 
+/* fsync(2): starts bringing what was appended to stable storage, whatever the topic's durability,
+ * unless that is under way. Waits (partition_wait) wake at its end; log_synced_offset then says how
+ * far it came. STORAGE after a failed sync: it is final. */
+enum error partition_sync(struct partition *partition);
+
 /* The open log for lookups, truncation and text reads; opens it on first use. */
 enum error partition_log(struct partition *partition, struct log **ret_log);
 

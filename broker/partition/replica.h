@@ -57,9 +57,6 @@ struct partition_table {
  */
 void partition_commit(struct partition *partition);
 
-/* Starts a sync unless one is under way or nothing is dirty. */
-void partition_sync(struct partition *partition);
-
 /* Ends every waiting append with `error` and wakes every wait. */
 void partition_abandon(struct partition *partition, enum error error);
 

@@ -55,7 +55,7 @@ static void checkpoint_one(void *context, struct partition *partition)
     (void)context;
     if (partition->log == NULL)
         return;
-    partition_sync(partition);
+    (void)partition_sync(partition);
     partition_note_checkpoint(partition);
 }
 
