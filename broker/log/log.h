@@ -73,7 +73,8 @@ enum error log_open(const struct log_open_options *options, struct log **ret_log
  * still referenced by slices live on. Accepts NULL. */
 void log_close(struct log *log, bool clean);
 
-/* Closes without writing anything: the directory was renamed away because the partition was deleted. Accepts NULL. */
+/* Closes without writing anything: the directory was renamed away because the partition was
+ * deleted. Accepts NULL. */
 void log_discard(struct log *log);
 
 /* ---- what is there ---- */

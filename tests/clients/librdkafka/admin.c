@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Administration through librdkafka: topics, partitions, configurations, records, groups, offsets.
  */
 #include "suite.h"

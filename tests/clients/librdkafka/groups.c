@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Consumer groups through librdkafka: members join and leave, every record goes to one of them
  * once. */
 #include "suite.h"

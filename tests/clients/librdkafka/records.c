@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Records through librdkafka: every codec and acknowledgement, by offset and by time, contents and
  * order. */
 #include "suite.h"

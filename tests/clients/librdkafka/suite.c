@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* librdkafka against a broker: main, and what the tests of records, groups and administration
  * share. */
 #include "suite.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the librdkafka test programs share: checks that print, clients by properties, records to
  * compare. */
 #ifndef CLIENTS_LIBRDKAFKA_SUITE_H
