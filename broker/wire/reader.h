@@ -32,7 +32,7 @@ struct reader {
     enum error failure; /* MALFORMED, TOO_LARGE (a budget) or OUT_OF_MEMORY; NONE so far. */
 };
 
-/* With the default element budget. */
+/* With READER_ELEMENTS_MAX; set elements_left to lower it (before authentication). */
 void reader_init(struct reader *reader, struct slice frame);
 
 /* Only the first failure is kept. */

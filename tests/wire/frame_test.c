@@ -2,6 +2,7 @@
 /* Headers and whole frames: the versions of headers, and hostile frames with the answer owed. */
 #include "base/memory.h"
 #include "wire/api_api_versions.h"
+#include "wire/api_fetch.h"
 #include "wire/api_metadata.h"
 #include "wire/api_produce.h"
 #include "wire/frame.h"
@@ -290,6 +291,91 @@ static void produced_records_stay_in_the_frame(void **state)
     arena_done(&arena);
 }
 
+static void count_release(void *holder)
+{
+    (*(int *)holder)++;
+}
+
+enum { PARTITIONS = 2 };
+
+/* A Fetch answer of two partitions, each with a file range that counts its releases. */
+static enum error encode_fetch(struct storage_file *file, int16_t version, int *released,
+                               struct outgoing *ret_outgoing)
+{
+    struct records_part parts[PARTITIONS];
+    struct fetch_response_partition_data partitions[PARTITIONS];
+    for (int i = 0; i < PARTITIONS; i++) {
+        released[i] = 0;
+        parts[i] = (struct records_part){file, (uint64_t)i * 100, 1000, &released[i]};
+        fetch_response_partition_data_init(&partitions[i]);
+        partitions[i].partition_index = i;
+        partitions[i].aborted_transactions = NULL;
+        partitions[i].records = (struct records){
+            .parts = &parts[i],
+            .parts_count = 1,
+            .release = count_release,
+        };
+    }
+    struct fetch_response_fetchable_topic_response topic;
+    fetch_response_fetchable_topic_response_init(&topic);
+    topic.topic = slice_of("orders");
+    topic.partitions = partitions;
+    topic.partitions_count = PARTITIONS;
+    struct fetch_response response;
+    fetch_response_init(&response);
+    response.responses = &topic;
+    response.responses_count = 1;
+    return frame_response_encode(api_find(API_FETCH), version, 5, &response, ret_outgoing);
+}
+
+/* Headers in memory, records from the file, nothing copied; the size covers both. */
+static void a_fetch_answer_is_headers_and_file_ranges(void **state)
+{
+    (void)state;
+    struct storage_file file;
+    int released[PARTITIONS];
+    for (int16_t version = 4; version <= 18; version++) {
+        struct outgoing outgoing;
+        assert_int_equal(encode_fetch(&file, version, released, &outgoing), ERROR_NONE);
+        int ranges = 0;
+        uint64_t bytes = 0;
+        for (struct chunk *chunk = outgoing.first; chunk != NULL; chunk = chunk->next) {
+            bytes += chunk->size;
+            ranges += chunk->data == NULL;
+            assert_true(chunk->data != NULL ? chunk->size < 100 : chunk->size == 1000);
+        }
+        assert_int_equal(ranges, PARTITIONS);
+        assert_int_equal(bytes, outgoing.size_bytes);
+        assert_int_equal(load_be32(outgoing.first->data), bytes - 4);
+        assert_int_equal(released[0] + released[1], 0);
+        outgoing_done(&outgoing);
+        assert_int_equal(released[0], 1);
+        assert_int_equal(released[1], 1);
+    }
+}
+
+/* With the Nth allocation refused, the segments are let go of all the same. */
+static void a_refused_fetch_answer_lets_go_of_the_files(void **state)
+{
+    (void)state;
+    for (long countdown = 0;; countdown++) {
+        assert_true(countdown < 20);
+        struct storage_file file;
+        int released[PARTITIONS];
+        struct outgoing outgoing = {0};
+        memory_fault_arm(countdown);
+        enum error error = encode_fetch(&file, 12, released, &outgoing);
+        bool fired = memory_fault_fired();
+        memory_fault_arm(-1);
+        assert_int_equal(error, fired ? ERROR_OUT_OF_MEMORY : ERROR_NONE);
+        outgoing_done(&outgoing);
+        assert_int_equal(released[0], 1);
+        assert_int_equal(released[1], 1);
+        if (!fired)
+            break;
+    }
+}
+
 /* Metadata: null topics are all of them, no topics are none, and the two stay apart. */
 static void null_and_no_topics_are_told_apart(void **state)
 {
@@ -323,6 +409,8 @@ int main(void)
         cmocka_unit_test(flexible_answers_have_a_tag_section_in_the_header),
         cmocka_unit_test(every_request_and_response_frame_comes_back),
         cmocka_unit_test(produced_records_stay_in_the_frame),
+        cmocka_unit_test(a_fetch_answer_is_headers_and_file_ranges),
+        cmocka_unit_test(a_refused_fetch_answer_lets_go_of_the_files),
         cmocka_unit_test(null_and_no_topics_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
