@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// franz-go against a broker: suite HOST:PORT PREFIX.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type suite struct {
+	bootstrap string
+	prefix    string
+	context   context.Context
+	admin     *kadm.Client
+}
+
+func (s *suite) name(words string) string {
+	return s.prefix + "." + words
+}
+
+func (s *suite) client(options ...kgo.Opt) *kgo.Client {
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.bootstrap),
+		kgo.RecordPartitioner(kgo.ManualPartitioner())}, options...)...)
+	must(err, "a client")
+	return client
+}
+
+// create creates a topic, waits until metadata shows it and returns its name.
+func (s *suite) create(words string, partitions int32) string {
+	topic := s.name(words)
+	_, err := s.admin.CreateTopic(s.context, partitions, 1, nil, topic)
+	must(err, "creating "+topic)
+	if !waitFor(10*time.Second, func() bool { return s.partitionsOf(topic) == int(partitions) }) {
+		must(fmt.Errorf("not there"), "creating "+topic)
+	}
+	return topic
+}
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: suite HOST:PORT PREFIX")
+		os.Exit(2)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 220*time.Second)
+	defer cancel()
+	s := &suite{bootstrap: os.Args[1], prefix: os.Args[2], context: ctx}
+	s.admin = kadm.NewClient(s.client())
+	defer s.admin.Close()
+	s.recordsComeBack()
+	s.oddValues()
+	s.offsetsAndTimes()
+	s.groupsResume()
+	s.topicsChange()
+	s.configsChange()
+	s.groupsChange()
+	s.groupsShare()
+	if failed > 0 {
+		os.Exit(1)
+	}
+}
