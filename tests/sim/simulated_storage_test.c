@@ -3,7 +3,10 @@
 #include "sim/simulated_storage.h"
 
 #include <cmocka.h>
-#include <stdlib.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ROUNDS = 300 };
 
@@ -425,6 +428,42 @@ static void with_the_power_off_every_call_fails(void **state)
     assert_true(holds("a", "x"));
 }
 
+/* Using a file from before the crash ends the process: its owner should be gone. Closing does not.
+ */
+static void a_file_from_before_the_crash_is_dead(void **state)
+{
+    (void)state;
+    struct storage_file *file = open_file("a");
+    simulated_storage_crash(disk, &cuts);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)close(STDERR_FILENO);
+        uint64_t size;
+        (void)storage_size(file, &size);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    storage_close(file);
+}
+
+/* kill -9: what was written but not synced is still there, as the kernel lives on. */
+static void a_killed_process_loses_nothing(void **state)
+{
+    (void)state;
+    struct storage_file *file = open_file("a");
+    write_text(file, 0, "unsynced");
+    simulated_storage_kill(disk);
+    storage_close(file);
+    assert_true(holds("a", "unsynced"));
+}
+
 /* Some hundred random calls and cuts on a fresh disk. */
 static uint64_t random_life(uint64_t seed)
 {
@@ -500,6 +539,8 @@ int main(void)
         CASE(errors_are_those_of_a_file_system),
         CASE(an_open_file_is_readable_after_its_removal),
         CASE(with_the_power_off_every_call_fails),
+        CASE(a_file_from_before_the_crash_is_dead),
+        CASE(a_killed_process_loses_nothing),
         CASE(the_same_seed_gives_the_same_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
