@@ -13,6 +13,17 @@ void handle_list_offsets(struct request *request);
 void handle_metadata(struct request *request);
 void handle_api_versions(struct request *request);
 void handle_offset_for_leader_epoch(struct request *request);
+void handle_find_coordinator(struct request *request);
+void handle_join_group(struct request *request);
+void handle_sync_group(struct request *request);
+void handle_heartbeat(struct request *request);
+void handle_leave_group(struct request *request);
+void handle_offset_commit(struct request *request);
+void handle_offset_fetch(struct request *request);
+void handle_offset_delete(struct request *request);
+void handle_describe_groups(struct request *request);
+void handle_list_groups(struct request *request);
+void handle_delete_groups(struct request *request);
 
 /* Produce's two early steps: see handle_admit and handle_prepare. */
 bool produce_admit(struct request *request);

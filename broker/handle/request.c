@@ -18,6 +18,17 @@ static const struct handler_row rows[] = {
     {API_METADATA, handle_metadata},
     {API_API_VERSIONS, handle_api_versions},
     {API_OFFSET_FOR_LEADER_EPOCH, handle_offset_for_leader_epoch},
+    {API_FIND_COORDINATOR, handle_find_coordinator},
+    {API_JOIN_GROUP, handle_join_group},
+    {API_SYNC_GROUP, handle_sync_group},
+    {API_HEARTBEAT, handle_heartbeat},
+    {API_LEAVE_GROUP, handle_leave_group},
+    {API_OFFSET_COMMIT, handle_offset_commit},
+    {API_OFFSET_FETCH, handle_offset_fetch},
+    {API_OFFSET_DELETE, handle_offset_delete},
+    {API_DESCRIBE_GROUPS, handle_describe_groups},
+    {API_LIST_GROUPS, handle_list_groups},
+    {API_DELETE_GROUPS, handle_delete_groups},
 };
 
 static const struct handler_row *row_find(int16_t api_key)
