@@ -12,31 +12,53 @@ struct cursor {
     bool failed;
 };
 
-static int32_t cursor_varint(struct cursor *cursor)
+/* Of one or two bytes, as nearly all are: false when it is longer or broken. */
+static inline bool cursor_short(struct cursor *cursor, int32_t *ret_value)
 {
-    int32_t value = 0;
-    size_t used = varint_read(cursor->next, (size_t)(cursor->end - cursor->next), &value);
-    if (used == 0) {
-        cursor->failed = true;
-        return 0;
+    const uint8_t *at = cursor->next;
+    const uint8_t *end = cursor->end;
+    if (at == end)
+        return false;
+    uint32_t raw = *at++;
+    if (raw >= 0x80) {
+        if (at == end || *at >= 0x80)
+            return false;
+        raw = (raw & 0x7f) | (uint32_t)*at++ << 7;
     }
-    cursor->next += used;
-    return value;
+    cursor->next = at;
+    *ret_value = (int32_t)(raw >> 1) ^ -(int32_t)(raw & 1);
+    return true;
 }
 
-static int64_t cursor_varlong(struct cursor *cursor)
+static __attribute__((noinline)) int64_t cursor_long(struct cursor *cursor)
 {
     int64_t value = 0;
     size_t used = varlong_read(cursor->next, (size_t)(cursor->end - cursor->next), &value);
-    if (used == 0) {
-        cursor->failed = true;
-        return 0;
-    }
+    cursor->failed |= used == 0;
     cursor->next += used;
     return value;
 }
 
-static struct slice cursor_slice(struct cursor *cursor)
+static inline int64_t cursor_varlong(struct cursor *cursor)
+{
+    int32_t value;
+    return cursor_short(cursor, &value) ? value : cursor_long(cursor);
+}
+
+/* At most VARINT_BYTES_MAX bytes, as Java reads it: what is longer is broken. */
+static inline int32_t cursor_varint(struct cursor *cursor)
+{
+    int32_t value;
+    if (cursor_short(cursor, &value))
+        return value;
+    const uint8_t *before = cursor->next;
+    int64_t long_value = cursor_long(cursor);
+    if (cursor->next - before > VARINT_BYTES_MAX || long_value != (int32_t)long_value)
+        cursor->failed = true;
+    return (int32_t)long_value;
+}
+
+static inline struct slice cursor_slice(struct cursor *cursor)
 {
     int32_t length = cursor_varint(cursor);
     if (length == -1)
@@ -61,12 +83,12 @@ static void cursor_header(struct cursor *cursor, struct slice *ret_key, struct s
 
 size_t record_read(const uint8_t *at, size_t size, struct record *ret_record)
 {
-    int32_t length;
-    size_t used = varint_read(at, size, &length);
-    if (used == 0 || length < RECORD_BYTES_MIN - 1 || (size_t)length > size - used)
+    struct cursor cursor = {.next = at, .end = at + size};
+    int32_t length = cursor_varint(&cursor);
+    if (cursor.failed || length < RECORD_BYTES_MIN - 1 || length > cursor.end - cursor.next)
         return 0;
-    /* Attributes: one byte, no bit of it has a meaning. */
-    struct cursor cursor = {.next = at + used + 1, .end = at + used + length};
+    cursor.end = cursor.next + length;
+    cursor.next++; /* Attributes: one byte, no bit of it has a meaning. */
 
     struct record record;
     record.timestamp = cursor_varlong(&cursor);
@@ -84,7 +106,7 @@ size_t record_read(const uint8_t *at, size_t size, struct record *ret_record)
     if (cursor.failed || cursor.next != cursor.end)
         return 0;
     *ret_record = record;
-    return used + (size_t)length;
+    return (size_t)(cursor.end - at);
 }
 
 bool record_header_next(struct slice *headers, struct slice *ret_key, struct slice *ret_value)

@@ -99,6 +99,31 @@ static void every_byte_value_decodes_inside_the_record_or_not(void **state)
     free(copy);
 }
 
+/* Java reads no varint beyond 5 bytes and no varlong beyond 10, padded or not. */
+static void padded_varints_are_read_up_to_their_length(void **state)
+{
+    (void)state;
+    for (size_t padding = 0; padding <= 10; padding++) {
+        for (int is_timestamp = 0; is_timestamp <= 1; is_timestamp++) {
+            uint8_t bytes[32] = {0};
+            size_t size = 2; /* Length and attributes. */
+            for (int field = 0; field < 2; field++) {
+                bool is_padded = (field == 0) == (is_timestamp == 1);
+                for (size_t i = 0; is_padded && i < padding; i++)
+                    bytes[size++] = 0x80;
+                bytes[size++] = 0; /* Timestamp delta, offset delta. */
+            }
+            bytes[size++] = 1; /* No key, no value, no headers. */
+            bytes[size++] = 1;
+            bytes[size++] = 0;
+            bytes[0] = (uint8_t)((size - 1) * 2);
+            struct record record;
+            bool is_read = padding < (is_timestamp ? 10 : 5);
+            assert_int_equal(record_read(bytes, size, &record), is_read ? size : 0);
+        }
+    }
+}
+
 /* A value longer than a record can say is refused before anything is written. */
 static void a_record_beyond_two_gib_has_no_size(void **state)
 {
@@ -117,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_written_record_is_read_back),
         cmocka_unit_test(every_prefix_of_a_record_is_refused),
         cmocka_unit_test(every_byte_value_decodes_inside_the_record_or_not),
+        cmocka_unit_test(padded_varints_are_read_up_to_their_length),
         cmocka_unit_test(a_record_beyond_two_gib_has_no_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
