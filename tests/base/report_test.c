@@ -79,16 +79,19 @@ static int wait_for_the_next_report(void)
     return 0;
 }
 
+/* Each time the count is of what was left out since the last line, not since ever. */
 static void the_next_report_says_how_many_were_left_out(void **state)
 {
     (void)state;
     assert_int_equal(wait_for_the_next_report(), 0);
-    int left_out = wait_for_the_next_report();
-    assert_in_range(left_out, 5, 20);
-    char expected[100];
-    (void)snprintf(expected, sizeof expected, "level=notice event=waited suppressed=%d x=1\n",
-                   left_out);
-    assert_string_equal(caught, expected);
+    for (int round = 0; round < 2; round++) {
+        int left_out = wait_for_the_next_report();
+        assert_in_range(left_out, 5, 20);
+        char expected[100];
+        (void)snprintf(expected, sizeof expected, "level=notice event=waited suppressed=%d x=1\n",
+                       left_out);
+        assert_string_equal(caught, expected);
+    }
 }
 
 /* Hostile bytes neither start a line nor move the cursor; a long report is cut. */

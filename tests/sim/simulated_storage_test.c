@@ -216,6 +216,24 @@ static void names_of_a_directory_are_kept_in_their_order(void **state)
     assert_true(between > 0);
 }
 
+/* Nor a removal made earlier: where the later name is, the removed one is not. */
+static void a_later_name_does_not_outlive_an_earlier_removal(void **state)
+{
+    (void)state;
+    int neither = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        make_durable("old", "x");
+        assert_int_equal(storage_remove(storage, "old"), ERROR_NONE);
+        storage_close(open_file("new"));
+        simulated_storage_crash(disk, &cuts);
+        assert_false(is_there("old") && is_there("new"));
+        neither += !is_there("old") && !is_there("new");
+        (void)storage_remove(storage, "new");
+        assert_int_equal(storage_sync_directory(storage, ""), ERROR_NONE);
+    }
+    assert_true(neither > 0);
+}
+
 /* A move between directories is never seen half: the file is in exactly one of them. */
 static void a_move_between_directories_is_all_or_nothing(void **state)
 {
@@ -529,6 +547,7 @@ int main(void)
         CASE(a_synced_file_in_an_unsynced_directory_may_be_gone),
         CASE(a_rename_lasts_once_its_directory_is_synced),
         CASE(names_of_a_directory_are_kept_in_their_order),
+        CASE(a_later_name_does_not_outlive_an_earlier_removal),
         CASE(a_move_between_directories_is_all_or_nothing),
         CASE(an_unsynced_removal_may_come_back),
         CASE(after_a_failed_sync_the_next_one_lies),
