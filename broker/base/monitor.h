@@ -14,7 +14,9 @@
 struct monitor;
 
 /* `wake` is called (from any thread, inside the monitor) when the earliest timer moved forward: the
- * control loop then asks monitor_timeout_ms again. It must be safe to call at any time. */
+ * control loop then asks monitor_timeout_ms again. It must be safe to call at any time; NULL for
+ * none. Starts one pool thread at once, so a daemon forks before; the others when work waits for
+ * one. */
 enum error monitor_new(int work_threads, void (*wake)(void *context), void *context,
                        struct monitor **ret_monitor);
 

@@ -127,6 +127,22 @@ static void a_crash_loses_keeps_or_tears_what_was_not_synced(void **state)
     assert_true(torn > 0);
 }
 
+/* The strictest disk: not a byte and not a name that was not synced. */
+static void a_crash_losing_all_leaves_only_what_was_synced(void **state)
+{
+    (void)state;
+    make_durable("a", "synced");
+    struct storage_file *file = open_file("a");
+    write_text(file, 0, "changed and longer");
+    storage_close(file);
+    storage_close(open_file("b"));
+
+    simulated_storage_crash_losing_all(disk);
+
+    assert_true(holds("a", "synced"));
+    assert_false(is_there("b"));
+}
+
 /* Writes since the sync are kept or lost each for itself: the second without the first happens. */
 static void unsynced_writes_come_apart_in_any_order(void **state)
 {
@@ -543,6 +559,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_crash_keeps_what_was_synced),
         CASE(a_crash_loses_keeps_or_tears_what_was_not_synced),
+        CASE(a_crash_losing_all_leaves_only_what_was_synced),
         CASE(unsynced_writes_come_apart_in_any_order),
         CASE(a_synced_file_in_an_unsynced_directory_may_be_gone),
         CASE(a_rename_lasts_once_its_directory_is_synced),
