@@ -15,7 +15,14 @@
 #include "base/uuid.h"
 #include "catalog/config.h"
 
-enum { TOPIC_NAME_BYTES_MAX = 249, CATALOG_REPLICAS_MAX = 32 };
+enum {
+    TOPIC_NAME_BYTES_MAX = 249,
+    CATALOG_REPLICAS_MAX = 32,
+    CATALOG_COMMAND_PARTITIONS_MAX =
+        10000, /* Made by one command (Kafka's
+                  ReplicationControlManager.MAX_PARTITIONS_PER_BATCH). */
+    CATALOG_TOPIC_PARTITIONS_MAX = 100000
+};
 
 /* One partition as the quorum agreed it. Arrays are of node ids. */
 struct catalog_partition {
@@ -32,12 +39,12 @@ struct catalog_partition {
 };
 
 struct catalog_topic {
-    char name[TOPIC_NAME_BYTES_MAX + 1];
+    const char *name;
     struct uuid id;
     bool internal;
     int64_t created_ms; /* Wall clock of the proposer. */
     uint32_t partition_count;
-    struct config_set *config; /* The topic's own values. */
+    const struct config_set *config; /* The topic's own values; NULL: none. */
 };
 
 struct catalog_node {
@@ -82,23 +89,31 @@ void catalog_node_each(const struct catalog *catalog,
 const struct config_set *catalog_node_config(const struct catalog *catalog, int32_t node_id);
 /* Dynamic group configuration (ConfigResource type 32). NULL: none set. */
 const struct config_set *catalog_group_config(const struct catalog *catalog, struct slice group);
+/* 0: not set. */
+int16_t catalog_feature_level(const struct catalog *catalog, struct slice feature);
 struct uuid catalog_cluster_id(const struct catalog *catalog);
 int64_t catalog_applied_index(const struct catalog *catalog);
 int32_t catalog_applied_term(const struct catalog *catalog);
-uint64_t
-catalog_hash(const struct catalog *catalog); /* Of the whole image, order independent of history. */
+/* Of the whole image (not of the applied index, nor of remembered outcomes): two images that read
+ * the same have the same, however they came about. */
+uint64_t catalog_hash(const struct catalog *catalog);
 
 /* Topic names as Kafka's Topic.validate: [a-zA-Z0-9._-]{1,249}, not "." or "..". */
 bool topic_name_valid(struct slice name);
 /* Kafka's Topic.hasCollision: equal once '.' is '_'. */
 bool topic_name_collides(struct slice a, struct slice b);
+/* Kafka's own topics (Topic.isInternal): __consumer_offsets and the like. */
+bool topic_name_internal(struct slice name);
+/* The topic whose name collides with `name`, which itself need not exist; NULL: none. */
+const struct catalog_topic *catalog_topic_colliding(const struct catalog *catalog,
+                                                    struct slice name);
 
 /* ---- commands ---- */
 
 enum catalog_command_kind {
     CATALOG_CLUSTER_INIT = 1, /* cluster id; only on an empty image. */
     CATALOG_NODE_REGISTER,    /* node (registration: new epoch). */
-    CATALOG_NODE_FENCE,       /* node_id, fenced. */
+    CATALOG_NODE_FENCE,       /* node_id, fenced. BROKER_ID_NOT_REGISTERED. */
     CATALOG_NODE_UNREGISTER,  /* node_id. */
     CATALOG_TOPIC_CREATE,     /* topic_name, topic_id, partitions with replicas, config pairs.
                                  TOPIC_ALREADY_EXISTS. */
@@ -157,6 +172,9 @@ struct catalog_command {
     int16_t feature_level;
 };
 
+/* Remembered for idempotence: the outcomes of the last so many commands. */
+enum { CATALOG_OUTCOMES_KEPT = 1024 };
+
 /* What applying a command gave, handed to its proposer. */
 struct catalog_outcome {
     enum error error;
@@ -164,20 +182,27 @@ struct catalog_outcome {
     int64_t producer_id_first; /* PRODUCER_IDS. */
 };
 
-/* Flat bytes, versioned; decoding bounds every count. encode: *ret_bytes is freed by the caller
- * with memory_free. */
+/* No command is larger: the engine's segments hold many. */
+enum { CATALOG_COMMAND_BYTES_MAX = 1 << 20 };
+
+/* Flat bytes, versioned. *ret_bytes is freed by the caller with memory_free. TOO_LARGE: more
+ * partitions, replicas or bytes than a command may hold. */
 enum error catalog_command_encode(const struct catalog_command *command, uint8_t **ret_bytes,
                                   size_t *ret_size);
 struct arena;
+/* Bounds every count. Slices point into `bytes` or the arena; keys and values of pairs have a NUL
+ * behind them. MALFORMED, UNSUPPORTED_VERSION. */
 enum error catalog_command_decode(const uint8_t *bytes, size_t size, struct arena *arena,
                                   struct catalog_command *ret_command);
 
-/* Applies one committed command; deterministic. A command of a newer version is
- * ERROR_UNSUPPORTED_VERSION. */
+/* Applies one committed command; deterministic. `index` is above catalog_applied_index, which it
+ * becomes. A command of a newer version is ERROR_UNSUPPORTED_VERSION. OUT_OF_MEMORY is no outcome:
+ * nothing has changed, the applied index neither, and the caller must not go on to the next. */
 struct catalog_outcome catalog_apply(struct catalog *catalog, int64_t index, int32_t term,
                                      const uint8_t *bytes, size_t size);
 
-/* The whole image as bytes, and back (replacing everything; watchers see the difference). */
+/* The whole image as bytes, and back (replacing everything; watchers see the difference).
+ * MALFORMED: damaged bytes; the image is then as before. */
 enum error catalog_snapshot(const struct catalog *catalog, uint8_t **ret_bytes, size_t *ret_size);
 enum error catalog_restore(struct catalog *catalog, const uint8_t *bytes, size_t size);
 
@@ -220,7 +245,12 @@ struct catalog_proposer {
 
 void catalog_set_proposer(struct catalog *catalog, struct catalog_proposer *proposer);
 
-/* Encodes and submits; `done` (set by the caller first) comes exactly once, never from inside. */
+/* For proposers: ends a proposal; frees its bytes and posts its `done`. */
+void catalog_proposal_complete(struct catalog *catalog, struct catalog_proposal *proposal,
+                               const struct catalog_outcome *outcome);
+
+/* Encodes and submits; `done` (set by the caller first) comes exactly once, never from inside. A
+ * command without an idempotence id gets a random one, without a wall clock the present. */
 void catalog_propose(struct catalog *catalog, const struct catalog_command *command,
                      struct catalog_proposal *proposal);
 

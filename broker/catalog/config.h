@@ -79,6 +79,10 @@ uint32_t config_set_count(const struct config_set *set);
  * pass config_check; the set is then as before. */
 enum error config_set_put(struct config_set *set, enum config_scope scope, const char *key,
                           const char *value, char ret_reason[CONFIG_REASON_BYTES]);
+/* Keeps what the quorum agreed on without asking the table, which may differ between releases:
+ * every node must hold the same. Checking was the proposer's part. */
+enum error config_set_put_agreed(struct config_set *set, enum config_scope scope, const char *key,
+                                 const char *value);
 bool config_set_remove(struct config_set *set, const char *key);
 /* Puts everything `from` holds over what `to` holds: static, then dynamic default, then dynamic
  * node values give the node's effective set. */
@@ -88,6 +92,8 @@ const char *config_set_get(const struct config_set *set, const char *key);
 void config_set_each(const struct config_set *set,
                      void (*each)(void *context, const char *key, const char *value),
                      void *context); /* In key order. */
+
+bool config_set_equals(const struct config_set *a, const struct config_set *b);
 
 /* The value in force of a topic key: the topic's own, else the node's synonym, else the default;
  * with where it came from. `topic` may be NULL. Never frees or copies: valid until either set

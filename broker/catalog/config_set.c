@@ -31,8 +31,9 @@ static const struct fallback fallbacks[] = {
 enum { FALLBACK_COUNT = sizeof fallbacks / sizeof fallbacks[0], DERIVED_BYTES = 24 };
 
 struct config_entry {
-    const struct config_row *row;
+    const char *key; /* The row's, or behind the value when there is no row. */
     char *value;
+    bool has_row;
     char derived[DERIVED_BYTES]; /* The value times its fallback's factor; "" when it is none. */
 };
 
@@ -73,7 +74,7 @@ static bool entry_search(const struct config_set *set, const char *key, uint32_t
     uint32_t high = config_set_count(set);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = strcmp(set->entries[middle].row->key, key);
+        int order = strcmp(set->entries[middle].key, key);
         if (order == 0) {
             *ret_at = middle;
             return true;
@@ -119,7 +120,7 @@ static void entry_derive(struct config_entry *entry)
     entry->derived[0] = '\0';
     for (uint32_t i = 0; i < FALLBACK_COUNT; i++) {
         const struct fallback *fallback = &fallbacks[i];
-        if (fallback->factor == 0 || strcmp(fallback->from, entry->row->key) != 0)
+        if (fallback->factor == 0 || strcmp(fallback->from, entry->key) != 0)
             continue;
         int64_t number = multiply_limited(strtoll(entry->value, NULL, 10), fallback->factor);
         snprintf(entry->derived, sizeof entry->derived, "%" PRId64, number);
@@ -131,7 +132,8 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static char *copy_trimmed(const char *value)
+/* The value without the blanks around it; behind its NUL the key, when that needs a place. */
+static char *copy_value(const char *value, const char *key, const char **ret_key)
 {
     size_t size = strlen(value);
     while (size > 0 && is_blank(value[size - 1]))
@@ -140,14 +142,23 @@ static char *copy_trimmed(const char *value)
         value++;
         size--;
     }
-    return memory_copy_text(value, size);
+    size_t key_size = key == NULL ? 0 : strlen(key) + 1;
+    char *copy = memory_allocate(size + 1 + key_size);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, value, size);
+    if (key != NULL)
+        *ret_key = memcpy(copy + size + 1, key, key_size);
+    return copy;
 }
 
-static enum error entry_put(struct config_set *set, const struct config_row *row, const char *value)
+static enum error entry_put(struct config_set *set, bool has_row, const char *key,
+                            const char *value)
 {
     uint32_t at;
-    bool known = entry_search(set, row->key, &at);
-    char *copy = copy_trimmed(value);
+    bool known = entry_search(set, key, &at);
+    const char *kept_key = key;
+    char *copy = copy_value(value, has_row ? NULL : key, &kept_key);
     if (copy == NULL)
         return ERROR_OUT_OF_MEMORY;
     if (!known) {
@@ -160,8 +171,9 @@ static enum error entry_put(struct config_set *set, const struct config_row *row
         set->count++;
     }
     memory_free(set->entries[at].value);
-    set->entries[at].row = row;
+    set->entries[at].key = kept_key;
     set->entries[at].value = copy;
+    set->entries[at].has_row = has_row;
     entry_derive(&set->entries[at]);
     return ERROR_NONE;
 }
@@ -178,10 +190,17 @@ enum error config_set_put(struct config_set *set, enum config_scope scope, const
     enum error error = config_check(row, value, ret_reason);
     if (error != ERROR_NONE)
         return error;
-    error = entry_put(set, row, value);
+    error = entry_put(set, true, row->key, value);
     if (error != ERROR_NONE)
         snprintf(ret_reason, CONFIG_REASON_BYTES, "cannot be kept: %s", error_text(error));
     return error;
+}
+
+enum error config_set_put_agreed(struct config_set *set, enum config_scope scope, const char *key,
+                                 const char *value)
+{
+    const struct config_row *row = config_find(scope, key);
+    return entry_put(set, row != NULL, row == NULL ? key : row->key, value);
 }
 
 bool config_set_remove(struct config_set *set, const char *key)
@@ -198,7 +217,8 @@ bool config_set_remove(struct config_set *set, const char *key)
 enum error config_set_merge(struct config_set *to, const struct config_set *from)
 {
     for (uint32_t i = 0; i < config_set_count(from); i++) {
-        enum error error = entry_put(to, from->entries[i].row, from->entries[i].value);
+        const struct config_entry *entry = &from->entries[i];
+        enum error error = entry_put(to, entry->has_row, entry->key, entry->value);
         if (error != ERROR_NONE)
             return error;
     }
@@ -215,7 +235,18 @@ void config_set_each(const struct config_set *set,
                      void (*each)(void *context, const char *key, const char *value), void *context)
 {
     for (uint32_t i = 0; i < config_set_count(set); i++)
-        each(context, set->entries[i].row->key, set->entries[i].value);
+        each(context, set->entries[i].key, set->entries[i].value);
+}
+
+bool config_set_equals(const struct config_set *a, const struct config_set *b)
+{
+    if (config_set_count(a) != config_set_count(b))
+        return false;
+    for (uint32_t i = 0; i < config_set_count(a); i++)
+        if (strcmp(a->entries[i].key, b->entries[i].key) != 0 ||
+            strcmp(a->entries[i].value, b->entries[i].value) != 0)
+            return false;
+    return true;
 }
 
 const char *config_node_fallback(const char *key, uint32_t index)

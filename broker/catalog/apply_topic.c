@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about topics and partitions, checked against the image at their log position
+ * (Kafka's ReplicationControlManager; replication.md invariants 1, 11, 20). */
+#include "base/assertion.h"
+#include "base/memory.h"
+#include "catalog/state.h"
+
+static bool contains(const int32_t *ids, uint32_t count, int32_t id)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+static bool has_duplicate(const int32_t *ids, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (contains(ids, i, ids[i]))
+            return true;
+    return false;
+}
+
+static bool all_within(const int32_t *ids, uint32_t count, const int32_t *of, uint32_t of_count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!contains(of, of_count, ids[i]))
+            return false;
+    return true;
+}
+
+static bool may_serve(const struct catalog_node *node)
+{
+    return !node->fenced && !node->draining;
+}
+
+/* A new partition: every replica that may serve is in sync, the first of them leads. */
+static enum error partition_begin(const struct image *image,
+                                  const struct catalog_assignment *assignment,
+                                  struct partition_entry **ret_entry)
+{
+    struct catalog_partition partition = {.leader = -1};
+    uint32_t count = assignment->replica_count;
+    if (count == 0 || has_duplicate(assignment->replicas, count))
+        return ERROR_INVALID_REPLICA_ASSIGNMENT;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t id = assignment->replicas[i];
+        const struct catalog_node *node = image_node_find(image, id);
+        if (node == NULL)
+            return ERROR_INVALID_REPLICA_ASSIGNMENT;
+        partition.replicas[partition.replica_count++] = id;
+        if (may_serve(node))
+            partition.isr[partition.isr_count++] = id;
+    }
+    if (partition.isr_count == 0)
+        return ERROR_INVALID_REPLICA_ASSIGNMENT;
+    partition.leader = partition.isr[0];
+    return partition_entry_new(&partition, ret_entry);
+}
+
+/* The command's assignments as new partitions at the end of the topic. */
+static enum error partitions_begin(struct apply *apply, struct image *in, struct topic_entry *entry)
+{
+    const struct catalog_command *command = apply->command;
+    uint32_t count = command->assignment_count;
+    if (count == 0 || count > CATALOG_TOPIC_PARTITIONS_MAX - entry->topic.partition_count)
+        return ERROR_INVALID_PARTITIONS;
+    struct partition_entry **partitions =
+        memory_allocate_array(count, sizeof(struct partition_entry *));
+    if (partitions == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    enum error error = ERROR_NONE;
+    for (uint32_t i = 0; i < count && error == ERROR_NONE; i++)
+        error = partition_begin(apply->image, &command->assignments[i], &partitions[i]);
+    if (error == ERROR_NONE)
+        error = image_partitions_add(in, entry, partitions, count);
+    for (uint32_t i = 0; i < count && error != ERROR_NONE; i++)
+        memory_free(partitions[i]);
+    memory_free(partitions);
+    return error;
+}
+
+static enum error topic_begin(struct apply *apply, struct topic_entry *entry)
+{
+    const struct catalog_command *command = apply->command;
+    enum error error = partitions_begin(apply, NULL, entry);
+    if (error != ERROR_NONE || command->pair_count == 0)
+        return error;
+    struct config_set *config;
+    error = config_set_new(&config);
+    if (error != ERROR_NONE)
+        return error;
+    for (uint32_t i = 0; i < command->pair_count && error == ERROR_NONE; i++) {
+        const struct catalog_pair *pair = &command->pairs[i];
+        error = slice_is_null(pair->value) || pair->key.size == 0
+                    ? ERROR_INVALID_CONFIG
+                    : config_set_put_agreed(config, CONFIG_TOPIC, (const char *)pair->key.data,
+                                            (const char *)pair->value.data);
+    }
+    if (error != ERROR_NONE) {
+        config_set_free(config);
+        return error;
+    }
+    image_topic_configure(NULL, entry, config);
+    return ERROR_NONE;
+}
+
+enum error apply_topic_create(struct apply *apply)
+{
+    const struct catalog_command *command = apply->command;
+    if (!topic_name_valid(command->topic_name))
+        return ERROR_INVALID_TOPIC;
+    if (image_topic_find(apply->image, command->topic_name) != NULL)
+        return ERROR_TOPIC_ALREADY_EXISTS;
+    if (catalog_topic_colliding(apply->catalog, command->topic_name) != NULL)
+        return ERROR_INVALID_TOPIC;
+    if (uuid_is_zero(&command->topic_id) ||
+        image_topic_find_id(apply->image, &command->topic_id) != NULL)
+        return ERROR_INVALID_REQUEST;
+
+    struct topic_entry *entry;
+    enum error error =
+        topic_entry_new(command->topic_name, &command->topic_id, command->wall_clock_ms, &entry);
+    if (error != ERROR_NONE)
+        return error;
+    error = topic_begin(apply, entry);
+    if (error == ERROR_NONE)
+        error = image_topic_insert(apply->image, entry);
+    if (error != ERROR_NONE) {
+        topic_entry_free(entry);
+        return error;
+    }
+    notify_topic_changed(apply->catalog, entry);
+    return ERROR_NONE;
+}
+
+enum error apply_topic_delete(struct apply *apply)
+{
+    struct topic_entry *entry = image_topic_find_id(apply->image, &apply->command->topic_id);
+    if (entry == NULL)
+        return ERROR_UNKNOWN_TOPIC_ID;
+    image_topic_remove(apply->image, entry);
+    notify_topic_deleted(apply->catalog, entry);
+    topic_entry_free(entry);
+    return ERROR_NONE;
+}
+
+enum error apply_partitions_add(struct apply *apply)
+{
+    struct topic_entry *entry = image_topic_find_id(apply->image, &apply->command->topic_id);
+    if (entry == NULL)
+        return ERROR_UNKNOWN_TOPIC_ID;
+    if (entry->topic.partition_count != apply->command->expected_count)
+        return ERROR_INVALID_PARTITIONS;
+    enum error error = partitions_begin(apply, apply->image, entry);
+    if (error == ERROR_NONE)
+        notify_topic_changed(apply->catalog, entry);
+    return error;
+}
+
+/* Who may be in sync: replicas, each once; whoever comes newly in must be able to serve. */
+static enum error check_isr(const struct image *image, const struct catalog_partition *wanted,
+                            const struct catalog_partition *present)
+{
+    if (has_duplicate(wanted->isr, wanted->isr_count) ||
+        !all_within(wanted->isr, wanted->isr_count, wanted->replicas, wanted->replica_count))
+        return ERROR_INVALID_REQUEST;
+    for (uint32_t i = 0; i < wanted->isr_count; i++) {
+        if (contains(present->isr, present->isr_count, wanted->isr[i]))
+            continue;
+        const struct catalog_node *node = image_node_find(image, wanted->isr[i]);
+        if (node == NULL || !may_serve(node))
+            return ERROR_INELIGIBLE_REPLICA;
+    }
+    return ERROR_NONE;
+}
+
+static enum error check_replicas(const struct image *image, const struct catalog_partition *wanted,
+                                 const struct catalog_partition *present)
+{
+    uint32_t count = wanted->replica_count;
+    if (count == 0 || has_duplicate(wanted->replicas, count))
+        return ERROR_INVALID_REPLICA_ASSIGNMENT;
+    for (uint32_t i = 0; i < count; i++)
+        if (!contains(present->replicas, present->replica_count, wanted->replicas[i]) &&
+            image_node_find(image, wanted->replicas[i]) == NULL)
+            return ERROR_INVALID_REPLICA_ASSIGNMENT;
+    if (has_duplicate(wanted->adding, wanted->adding_count) ||
+        has_duplicate(wanted->removing, wanted->removing_count) ||
+        !all_within(wanted->adding, wanted->adding_count, wanted->replicas, count) ||
+        !all_within(wanted->removing, wanted->removing_count, wanted->replicas, count))
+        return ERROR_INVALID_REPLICA_ASSIGNMENT;
+    return ERROR_NONE;
+}
+
+static enum error check_leader(const struct catalog_partition *wanted,
+                               const struct catalog_partition *present)
+{
+    if (wanted->leader_epoch < present->leader_epoch)
+        return ERROR_FENCED_LEADER_EPOCH;
+    if (wanted->leader_epoch > present->leader_epoch &&
+        wanted->leader_epoch - present->leader_epoch != 1)
+        return ERROR_UNKNOWN_LEADER_EPOCH;
+    /* Invariant 1: another leader is another epoch. */
+    if (wanted->leader != present->leader && wanted->leader_epoch == present->leader_epoch)
+        return ERROR_INVALID_REQUEST;
+    /* Invariant 6, 15: the leader is in sync, or there is none. */
+    if (wanted->leader == -1)
+        return ERROR_NONE;
+    return contains(wanted->isr, wanted->isr_count, wanted->leader) ? ERROR_NONE
+                                                                    : ERROR_INVALID_REQUEST;
+}
+
+static enum error check_elr(const struct catalog_partition *wanted)
+{
+    if (has_duplicate(wanted->elr, wanted->elr_count) ||
+        !all_within(wanted->elr, wanted->elr_count, wanted->replicas, wanted->replica_count))
+        return ERROR_INVALID_REQUEST;
+    for (uint32_t i = 0; i < wanted->elr_count; i++)
+        if (contains(wanted->isr, wanted->isr_count, wanted->elr[i]))
+            return ERROR_INVALID_REQUEST;
+    return ERROR_NONE;
+}
+
+enum error apply_partition_change(struct apply *apply)
+{
+    struct topic_entry *entry = image_topic_find_id(apply->image, &apply->command->topic_id);
+    if (entry == NULL)
+        return ERROR_UNKNOWN_TOPIC_ID;
+    struct catalog_partition wanted = apply->command->partition;
+    if (wanted.index < 0 || (uint32_t)wanted.index >= entry->topic.partition_count)
+        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    struct catalog_partition present;
+    partition_entry_read(entry->partitions[wanted.index], wanted.index, &present);
+    /* Invariant 20: compare and set. */
+    if (wanted.partition_epoch != present.partition_epoch || present.partition_epoch == INT32_MAX)
+        return ERROR_INVALID_REPLICATION_UPDATE;
+    enum error error = check_leader(&wanted, &present);
+    if (error == ERROR_NONE)
+        error = check_replicas(apply->image, &wanted, &present);
+    if (error == ERROR_NONE)
+        error = check_isr(apply->image, &wanted, &present);
+    if (error == ERROR_NONE)
+        error = check_elr(&wanted);
+    if (error != ERROR_NONE)
+        return error;
+
+    wanted.partition_epoch++;
+    struct partition_entry *partition;
+    error = partition_entry_new(&wanted, &partition);
+    if (error != ERROR_NONE)
+        return error;
+    image_partition_set(apply->image, entry, wanted.index, partition);
+    notify_topic_changed(apply->catalog, entry);
+    return ERROR_NONE;
+}

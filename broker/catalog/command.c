@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands as flat bytes.
+ *
+ *   version 1 | kind 1 | idempotence id 16 | proposer's wall clock 8 | fields of the kind
+ *
+ * A decoder takes every version up to its own; fields are only ever added behind the others. */
+#include "base/arena.h"
+#include "base/memory.h"
+#include "catalog/fields.h"
+
+enum { COMMAND_VERSION = 1, ASSIGNMENT_BYTES_LEAST = 1, PAIR_BYTES_LEAST = 4 };
+
+static void write_assignments(struct bytes_writer *writer, const struct catalog_command *command)
+{
+    write_u32(writer, command->assignment_count);
+    for (uint32_t i = 0; i < command->assignment_count; i++)
+        write_ids(writer, command->assignments[i].replicas, command->assignments[i].replica_count);
+}
+
+/* What a decode works with. */
+struct decode {
+    struct bytes_reader reader;
+    struct arena *arena;
+    bool refused; /* The arena. */
+};
+
+static void *decode_allocate(struct decode *decode, uint32_t count, size_t size)
+{
+    void *granted = arena_allocate_array(decode->arena, count, size);
+    decode->refused = decode->refused || granted == NULL;
+    return granted;
+}
+
+static void read_assignments(struct decode *decode, struct catalog_command *command)
+{
+    struct bytes_reader *reader = &decode->reader;
+    uint32_t count = read_count(reader, ASSIGNMENT_BYTES_LEAST);
+    if (count > CATALOG_COMMAND_PARTITIONS_MAX)
+        reader->failed = true;
+    if (reader->failed || count == 0)
+        return;
+    struct catalog_assignment *assignments = decode_allocate(decode, count, sizeof *assignments);
+    if (assignments == NULL)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        read_ids(reader, assignments[i].replicas, &assignments[i].replica_count);
+    command->assignments = assignments;
+    command->assignment_count = count;
+}
+
+static void write_pairs(struct bytes_writer *writer, const struct catalog_command *command)
+{
+    write_u32(writer, command->pair_count);
+    for (uint32_t i = 0; i < command->pair_count; i++) {
+        write_string(writer, command->pairs[i].key);
+        write_string(writer, command->pairs[i].value);
+    }
+}
+
+/* Copied, so that a NUL is behind it. */
+static struct slice read_terminated(struct decode *decode, bool nullable)
+{
+    struct bytes_reader ahead = decode->reader;
+    if (nullable && slice_is_null(read_string(&ahead))) {
+        decode->reader = ahead;
+        return SLICE_NULL;
+    }
+    struct slice copy = arena_copy(decode->arena, read_text(&decode->reader));
+    decode->refused = decode->refused || slice_is_null(copy);
+    return copy;
+}
+
+static void read_pairs(struct decode *decode, struct catalog_command *command)
+{
+    uint32_t count = read_count(&decode->reader, PAIR_BYTES_LEAST);
+    if (count == 0)
+        return;
+    struct catalog_pair *pairs = decode_allocate(decode, count, sizeof *pairs);
+    if (pairs == NULL)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        pairs[i].key = read_terminated(decode, false);
+        pairs[i].value = read_terminated(decode, true);
+    }
+    command->pairs = pairs;
+    command->pair_count = count;
+}
+
+static void write_fields(struct bytes_writer *writer, const struct catalog_command *command)
+{
+    switch (command->kind) {
+    case CATALOG_CLUSTER_INIT:
+        write_uuid(writer, &command->cluster_id);
+        break;
+    case CATALOG_NODE_REGISTER:
+        write_node(writer, &command->node);
+        break;
+    case CATALOG_NODE_FENCE:
+        write_u32(writer, (uint32_t)command->node_id);
+        write_u8(writer, command->fenced);
+        break;
+    case CATALOG_NODE_UNREGISTER:
+    case CATALOG_PRODUCER_IDS:
+        write_u32(writer, (uint32_t)command->node_id);
+        break;
+    case CATALOG_TOPIC_CREATE:
+        write_string(writer, command->topic_name);
+        write_uuid(writer, &command->topic_id);
+        write_assignments(writer, command);
+        write_pairs(writer, command);
+        break;
+    case CATALOG_TOPIC_DELETE:
+        write_uuid(writer, &command->topic_id);
+        break;
+    case CATALOG_PARTITIONS_ADD:
+        write_uuid(writer, &command->topic_id);
+        write_u32(writer, command->expected_count);
+        write_assignments(writer, command);
+        break;
+    case CATALOG_PARTITION_CHANGE:
+        write_uuid(writer, &command->topic_id);
+        write_u32(writer, (uint32_t)command->partition.index);
+        write_partition(writer, &command->partition);
+        break;
+    case CATALOG_CONFIG_SET:
+        write_u8(writer, (uint8_t)command->resource);
+        write_string(writer, command->resource_name);
+        write_pairs(writer, command);
+        break;
+    case CATALOG_FEATURE_SET:
+        write_string(writer, command->feature);
+        write_u16(writer, (uint16_t)command->feature_level);
+        break;
+    }
+}
+
+enum error catalog_command_encode(const struct catalog_command *command, uint8_t **ret_bytes,
+                                  size_t *ret_size)
+{
+    struct bytes_writer writer = {.data = NULL};
+    write_u8(&writer, COMMAND_VERSION);
+    write_u8(&writer, (uint8_t)command->kind);
+    write_uuid(&writer, &command->id);
+    write_u64(&writer, (uint64_t)command->wall_clock_ms);
+    if (command->assignment_count > CATALOG_COMMAND_PARTITIONS_MAX)
+        writer.failed = true;
+    else
+        write_fields(&writer, command);
+    if (writer.failed || writer.size > CATALOG_COMMAND_BYTES_MAX) {
+        memory_free(writer.data);
+        return writer.refused ? ERROR_OUT_OF_MEMORY : ERROR_TOO_LARGE;
+    }
+    *ret_bytes = writer.data;
+    *ret_size = writer.size;
+    return ERROR_NONE;
+}
+
+static enum error read_fields(struct decode *decode, struct catalog_command *command)
+{
+    struct bytes_reader *reader = &decode->reader;
+    switch (command->kind) {
+    case CATALOG_CLUSTER_INIT:
+        command->cluster_id = read_uuid(reader);
+        return ERROR_NONE;
+    case CATALOG_NODE_REGISTER:
+        read_node(reader, &command->node);
+        return ERROR_NONE;
+    case CATALOG_NODE_FENCE:
+        command->node_id = (int32_t)read_u32(reader);
+        command->fenced = read_u8(reader) != 0;
+        return ERROR_NONE;
+    case CATALOG_NODE_UNREGISTER:
+    case CATALOG_PRODUCER_IDS:
+        command->node_id = (int32_t)read_u32(reader);
+        return ERROR_NONE;
+    case CATALOG_TOPIC_CREATE:
+        command->topic_name = read_text(reader);
+        command->topic_id = read_uuid(reader);
+        read_assignments(decode, command);
+        read_pairs(decode, command);
+        return ERROR_NONE;
+    case CATALOG_TOPIC_DELETE:
+        command->topic_id = read_uuid(reader);
+        return ERROR_NONE;
+    case CATALOG_PARTITIONS_ADD:
+        command->topic_id = read_uuid(reader);
+        command->expected_count = read_u32(reader);
+        read_assignments(decode, command);
+        return ERROR_NONE;
+    case CATALOG_PARTITION_CHANGE:
+        command->topic_id = read_uuid(reader);
+        command->partition.index = (int32_t)read_u32(reader);
+        read_partition(reader, &command->partition);
+        return ERROR_NONE;
+    case CATALOG_CONFIG_SET:
+        command->resource = (enum catalog_resource)read_u8(reader);
+        command->resource_name = read_text(reader);
+        read_pairs(decode, command);
+        return ERROR_NONE;
+    case CATALOG_FEATURE_SET:
+        command->feature = read_text(reader);
+        command->feature_level = (int16_t)read_u16(reader);
+        return ERROR_NONE;
+    }
+    return ERROR_UNSUPPORTED_VERSION;
+}
+
+enum error catalog_command_decode(const uint8_t *bytes, size_t size, struct arena *arena,
+                                  struct catalog_command *ret_command)
+{
+    struct decode decode = {.reader = {.at = bytes, .end = bytes + size}, .arena = arena};
+    struct bytes_reader *reader = &decode.reader;
+    struct catalog_command command = {.kind = 0};
+    uint8_t version = read_u8(reader);
+    command.kind = (enum catalog_command_kind)read_u8(reader);
+    command.id = read_uuid(reader);
+    command.wall_clock_ms = (int64_t)read_u64(reader);
+    if (reader->failed || size > CATALOG_COMMAND_BYTES_MAX)
+        return ERROR_MALFORMED;
+    if (version == 0 || version > COMMAND_VERSION)
+        return ERROR_UNSUPPORTED_VERSION;
+    enum error error = read_fields(&decode, &command);
+    if (error != ERROR_NONE)
+        return error;
+    if (decode.refused)
+        return ERROR_OUT_OF_MEMORY;
+    if (reader->failed || reader->at != reader->end)
+        return ERROR_MALFORMED;
+    *ret_command = command;
+    return ERROR_NONE;
+}
