@@ -3,7 +3,8 @@
  *
  *   82 'SNAPPY' 00 | int32 version | int32 compatible version | int32 size, block | ...
  *
- * Big-endian. librdkafka writes a raw block without any of it; readers tell by the magic. */
+ * Big-endian; the versions are written as 1 and looked at by no reader. librdkafka writes a raw
+ * block without any of it; readers tell by the magic. */
 #include "record/codec_output.h"
 
 #include "base/byteorder.h"
@@ -54,8 +55,6 @@ enum error snappy_decompress(struct slice in, struct codec_output *output)
         return block_decompress(at, in.size, output);
     while (at < end) {
         if (frame_begins(at, end)) {
-            if ((int32_t)load_be32(at + sizeof frame_magic) < FRAME_VERSION)
-                return ERROR_MALFORMED;
             at += FRAME_HEADER_BYTES;
             continue;
         }
