@@ -111,6 +111,7 @@
     X(TOO_LARGE, 42, EMSGSIZE, "larger than the limit")                                            \
     X(MALFORMED, 42, EBADMSG, "malformed")                                                         \
     X(NOT_PERMITTED, 44, EPERM, "not permitted")                                                   \
+    X(READ_ONLY, 44, EROFS, "mounted read-only")                                                   \
     X(STALE, 3, ESTALE, "deleted while open")
 
 enum error {

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one open(2) or opendir(2) holds between its operations. */
+#ifndef FS_OPEN_FILE_H
+#define FS_OPEN_FILE_H
+
+#include "fs/inode.h"
+#include "fs/lines.h"
+#include "fs/listing.h"
+#include "fs/text.h"
+#include "fs/text_reader.h"
+
+#include <pthread.h>
+
+/* What a partition's topic wants of a batch, as last seen. */
+struct append_settings {
+    int32_t batch_bytes_max; /* max.message.bytes. */
+    size_t line_bytes_max;   /* The longest value that fits a batch of that size alone. */
+    enum codec codec;
+    int32_t level;
+    bool append_time;
+    bool compacted;
+};
+
+struct open_file {
+    struct list link;    /* In tree->open_files; inside the monitor. */
+    struct inode *inode; /* Referenced. */
+    bool is_writable;
+
+    /* Around the reader; the monitor may be entered while it is held. */
+    pthread_mutex_t reading;
+    struct text_reader reader;
+    struct codec_context decoders;
+    uint64_t text_base;  /* The text position of position 0. */
+    uint64_t text_limit; /* The text position where it ends; UINT64_MAX: none. */
+
+    /* Around what is being written; may be taken inside the monitor, never the other way round. */
+    pthread_mutex_t writing;
+    struct lines lines;
+    struct codec_context encoders;
+    struct append_settings settings;
+
+    /* Small files: the contents as they were at open, or as the last write left them. */
+    struct text text;
+    struct listing listing; /* Directories. */
+};
+
+/* Zeroed with a reference on the inode, put into tree->open_files. Inside the monitor. NULL when
+ * out of memory. */
+struct open_file *open_file_new(struct tree *tree, struct inode *inode);
+
+/* Inside the monitor. Accepts NULL. */
+void open_file_free(struct tree *tree, struct open_file *file);
+
+#endif

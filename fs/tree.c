@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all families of files share: life of the tree, attributes, fixed entries. */
+#include "fs/tree.h"
+
+#include "base/assertion.h"
+#include "base/memory.h"
+#include "handle/broker.h"
+
+#include <unistd.h>
+
+enum {
+    /* The largest answer to a read(2), and what coreutils read at a time: st_blksize. */
+    TREE_BLOCK_BYTES = 1 << 20,
+    STAT_BLOCK_BYTES = 512,
+};
+
+enum error tree_init(struct tree *tree, struct monitor *monitor, struct broker *broker,
+                     const struct mount_options *options)
+{
+    *tree = (struct tree){
+        .monitor = monitor,
+        .broker = broker,
+        .options = *options,
+        .uid = geteuid(),
+        .gid = getegid(),
+    };
+    list_init(&tree->parked);
+    list_init(&tree->open_files);
+    list_init(&tree->groups);
+    tree->started_ms = executor_wall_clock_ms(tree_executor(tree));
+    enum error error = inode_table_init(&tree->inodes);
+    if (error != ERROR_NONE)
+        return error;
+    struct inode_key key = {&root_class, NULL, NULL, -1, SLICE_EMPTY, NULL};
+    tree->root = inode_get(&tree->inodes, &key);
+    if (tree->root == NULL) {
+        inode_table_done(&tree->inodes);
+        return ERROR_OUT_OF_MEMORY;
+    }
+    block_pool_init(&tree->blocks, TREE_BLOCK_BYTES);
+    return ERROR_NONE;
+}
+
+void tree_done(struct tree *tree)
+{
+    ASSERT(list_empty(&tree->parked));
+    ASSERT(list_empty(&tree->open_files));
+    inode_table_done(&tree->inodes);
+    errors_done(&tree->errors);
+    block_pool_done(&tree->blocks);
+}
+
+bool inode_alive(struct tree *tree, const struct inode *inode)
+{
+    for (; inode != NULL; inode = inode->parent)
+        if (inode->class->alive != NULL && !inode->class->alive(tree, inode))
+            return false;
+    return true;
+}
+
+const struct catalog_topic *inode_topic(struct tree *tree, const struct inode *inode)
+{
+    return catalog_topic_find_id(tree->broker->catalog, &inode->topic_id);
+}
+
+static void stat_partition(struct tree *tree, struct inode *inode, struct stat *ret_stat)
+{
+    uint64_t size = 0;
+    struct log *log;
+    ret_stat->st_blksize = TREE_BLOCK_BYTES;
+    if (partition_file_extent(tree, inode, &size) != ERROR_NONE)
+        return; /* Offline: the name is there, opening it says why not more. */
+    ret_stat->st_size = (off_t)size;
+    if (partition_log(inode->partition, &log) == ERROR_NONE)
+        ret_stat->st_blocks =
+            (blkcnt_t)((log_size_bytes(log) + STAT_BLOCK_BYTES - 1) / STAT_BLOCK_BYTES);
+}
+
+void inode_stat(struct tree *tree, struct inode *inode, struct stat *ret_stat)
+{
+    bool is_directory = S_ISDIR(inode->class->mode);
+    int64_t modified_ms = tree->started_ms;
+    *ret_stat = (struct stat){
+        .st_ino = inode->number,
+        .st_mode = inode->class->mode,
+        .st_nlink = is_directory ? 2 : 1,
+        .st_uid = tree->uid,
+        .st_gid = tree->gid,
+        .st_blksize = 4096,
+    };
+    const struct catalog_topic *topic =
+        uuid_is_zero(&inode->topic_id) ? NULL : inode_topic(tree, inode);
+    if (topic != NULL)
+        modified_ms = topic->created_ms;
+    if (inode->class->is_partition) {
+        stat_partition(tree, inode, ret_stat);
+        if (inode->modified_ms > 0)
+            modified_ms = inode->modified_ms;
+    }
+    ret_stat->st_mtim.tv_sec = modified_ms / 1000;
+    ret_stat->st_mtim.tv_nsec = modified_ms % 1000 * 1000000;
+    ret_stat->st_ctim = ret_stat->st_mtim;
+    ret_stat->st_atim = ret_stat->st_mtim;
+}
+
+struct inode *inode_fixed(struct tree *tree, struct inode *parent, const struct inode_class *class,
+                          const char *name)
+{
+    struct inode_key key = {class, parent, NULL, parent->index, slice_of(name), NULL};
+    return inode_get(&tree->inodes, &key);
+}
+
+bool fixed_lookup(struct node_op *op, const struct fixed_entry *entries)
+{
+    for (; entries->name != NULL; entries++) {
+        if (strcmp(entries->name, op->name) != 0)
+            continue;
+        node_op_found(op, inode_fixed(op->op.tree, op->op.inode, entries->class, op->name));
+        return true;
+    }
+    return false;
+}
+
+void fixed_list(struct node_op *op, const struct fixed_entry *entries)
+{
+    for (; entries->name != NULL; entries++)
+        if (!entries->unlisted)
+            listing_add(&op->listing, S_ISDIR(entries->class->mode), entries->name);
+}
+
+struct open_file *open_file_new(struct tree *tree, struct inode *inode)
+{
+    struct open_file *file = memory_allocate(sizeof *file);
+    if (file == NULL)
+        return NULL;
+    (void)pthread_mutex_init(&file->reading, NULL); /* Cannot fail with default attributes. */
+    (void)pthread_mutex_init(&file->writing, NULL);
+    codec_context_init(&file->decoders);
+    codec_context_init(&file->encoders);
+    file->text_limit = UINT64_MAX;
+    file->inode = inode_ref(inode);
+    list_push(&tree->open_files, &file->link);
+    return file;
+}
+
+void open_file_free(struct tree *tree, struct open_file *file)
+{
+    if (file == NULL)
+        return;
+    list_remove(&file->link);
+    text_reader_done(&file->reader, &tree->blocks);
+    lines_done(&file->lines);
+    codec_context_done(&file->decoders);
+    codec_context_done(&file->encoders);
+    text_done(&file->text);
+    listing_done(&file->listing);
+    (void)pthread_mutex_destroy(&file->reading);
+    (void)pthread_mutex_destroy(&file->writing);
+    inode_unref(&tree->inodes, file->inode, 1);
+    memory_free(file);
+}
