@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control loop: the main thread's uv loop with the monitor's timers and the signals that stop
+ * the node. The engine lives on it too. */
+#ifndef BROKER_DAEMON_CONTROL_H
+#define BROKER_DAEMON_CONTROL_H
+
+#include "base/monitor.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct control {
+    uv_loop_t loop;
+    uv_async_t wake;        /* The earliest timer moved forward, or a call was posted. */
+    uv_timer_t timer;       /* The monitor's earliest timer. */
+    uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP. */
+    struct monitor *monitor;
+    pthread_mutex_t mutex; /* Guards calls. */
+    struct list calls;     /* struct control_call */
+    void (*stop)(void *context);
+    void *stop_context;
+    bool closed;
+};
+
+/* Something to run on the control loop's thread. Owned by the poster until it runs. */
+struct control_call {
+    struct list link;
+    void (*run)(struct control_call *call);
+};
+
+/* Makes loop and monitor; `stop` comes on the loop for each SIGTERM and SIGINT. */
+enum error control_open(struct control *control, int work_threads, void (*stop)(void *context),
+                        void *context, struct failure *failure);
+
+/* Until control_close and every handle on the loop is closed. */
+void control_run(struct control *control);
+
+/* Any thread. */
+void control_post(struct control *control, struct control_call *call);
+
+/* Closes its own handles; on the loop's thread. Timers no longer fire. */
+void control_close(struct control *control);
+
+/* After control_run (or when nothing was run): frees monitor and loop. */
+void control_done(struct control *control);
+
+#endif

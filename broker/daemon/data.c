@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lock and identity of the data directory. */
+#include "daemon/data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* ".lock" is Kafka's name: its broker and ours keep out of each other's directories. Kafka locks by
+ * fcntl(2), so both kinds are taken. */
+static enum error lock_file(const char *directory, int *ret_lock, struct failure *failure)
+{
+    char path[PATH_MAX];
+    int size = snprintf(path, sizeof path, "%s/.lock", directory);
+    if (size < 0 || (size_t)size >= sizeof path)
+        return failure_at(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0)
+        return failure_at(failure, error_from_errno(errno), "%s: %s", path, strerror(errno));
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0 || fcntl(lock, F_SETLK, &whole) != 0) {
+        int refused = errno;
+        (void)close(lock);
+        if (refused == EWOULDBLOCK || refused == EAGAIN || refused == EACCES)
+            return failure_at(failure, ERROR_EXISTS, "%s is in use by another node", directory);
+        return failure_at(failure, error_from_errno(refused), "%s: %s", path, strerror(refused));
+    }
+    *ret_lock = lock;
+    return ERROR_NONE;
+}
+
+enum error data_lock(const struct settings *settings, struct data *ret_data,
+                     struct failure *failure)
+{
+    struct data data = {.lock = -1};
+    enum error error = storage_directory_open(settings->data_directory, &data.storage);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "log.dirs=%s: %s", settings->data_directory,
+                          strerror(errno));
+    error = lock_file(settings->data_directory, &data.lock, failure);
+    if (error != ERROR_NONE) {
+        storage_directory_close(data.storage);
+        return error;
+    }
+    *ret_data = data;
+    return ERROR_NONE;
+}
+
+static enum error identify(const struct settings *settings, struct executor *executor,
+                           struct data *data, struct failure *failure)
+{
+    const struct log_identity *known = log_directory_identity(data->directory);
+    if (!uuid_is_zero(&known->cluster_id)) {
+        if (known->node_id != settings->node_id)
+            return failure_at(failure, ERROR_INVALID_CONFIG,
+                              "%s belongs to node %d, but node.id is %d", settings->data_directory,
+                              known->node_id, settings->node_id);
+        return ERROR_NONE;
+    }
+    struct log_identity identity = {
+        .cluster_id = uuid_random(executor),
+        .node_id = settings->node_id,
+        .directory_id = uuid_random(executor),
+    };
+    data->fresh = true;
+    enum error error = log_directory_identify(data->directory, &identity);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "%s/meta.properties", settings->data_directory);
+    return ERROR_NONE;
+}
+
+enum error data_open(const struct settings *settings, struct executor *executor, struct data *data,
+                     struct failure *failure)
+{
+    enum error error = log_directory_open(data->storage, executor, &data->directory, failure);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "open %s", settings->data_directory);
+    return identify(settings, executor, data, failure);
+}
+
+void data_close(struct data *data)
+{
+    if (data->directory != NULL)
+        log_directory_close(data->directory);
+    if (data->storage != NULL)
+        storage_directory_close(data->storage);
+    if (data->lock >= 0)
+        (void)close(data->lock);
+    *data = (struct data){.lock = -1};
+}
+
+enum error pid_file_write(const char *path, struct failure *failure)
+{
+    char text[16];
+    int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    enum error error = ERROR_NONE;
+    if (file < 0 || write(file, text, (size_t)size) != size)
+        error = failure_at(failure, ERROR_STORAGE, "%s: %s", path, strerror(errno));
+    if (file >= 0)
+        (void)close(file);
+    return error;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One node: its parts in the order they start and stop.
+ *
+ *   STARTING --all answer--> RUNNING --signal, umount--> STOPPING --> STOPPED
+ *       |                                                   ^
+ *       '-- a part refuses: its line is the node's ---------'
+ *
+ *   start   port bound, data locked and read, engine ready, this node registered, partitions taken
+ *           up, port served, mount
+ *   stop    mount, port (answers sent), engine, groups, partitions (closed clean), data
+ *
+ * Everything here runs on the control loop's thread. */
+#ifndef BROKER_DAEMON_NODE_H
+#define BROKER_DAEMON_NODE_H
+
+#include "daemon/background.h"
+#include "daemon/control.h"
+#include "daemon/data.h"
+#include "daemon/settings.h"
+#include "handle/broker.h"
+#include "net/listener.h"
+#include "replicate/engine/engine.h"
+
+enum node_state { NODE_STARTING, NODE_RUNNING, NODE_STOPPING, NODE_STOPPED };
+
+struct node {
+    const struct settings *settings;
+    struct background *background;
+    enum node_state state;
+    int64_t started_ns;     /* For the report of how long the start took. */
+    struct failure failure; /* Why it could not start. */
+
+    struct control control;
+    bool control_opened;
+    struct data data;
+    struct net *net;
+    bool net_started;
+    struct catalog *catalog;
+    struct engine *engine;
+    struct broker broker;
+    struct partition_reporter reporter;
+    struct broker_follower *follower;
+    struct catalog_proposal proposal; /* Of the start: one at a time. */
+
+    struct control_call proposal_ended;
+    struct control_call port_closed;
+    bool port_is_closed;
+    bool engine_stopping;
+    bool engine_is_closed;
+    struct control_call stop_asked; /* By the mount. */
+    atomic_bool stop_posted;
+    uv_timer_t stop_timer; /* Waits for partitions, and the deadline of stopping. */
+    int64_t stop_started_ms;
+    bool stop_timer_opened;
+};
+
+/* Starts the node, runs it until it is told to stop, stops it. The exit status. */
+int node_run(const struct settings *settings, struct background *background);
+
+/* ---- for the steps, in node_start.c and node_stop.c ---- */
+
+/* Binds the port, opens data and engine; the rest follows on the loop. */
+enum error node_start(struct node *node);
+
+/* Something refused after the loop began: remembers why and stops. */
+void node_start_failed(struct node *node, enum error error, const char *step);
+
+/* Begins to stop; again is harmless. */
+void node_stop(struct node *node);
+
+/* After the loop: frees whatever was made. */
+void node_done(struct node *node);
+
+#endif

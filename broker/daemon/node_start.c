@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting, step by step; each step that waits names the next.
+ *
+ *   node_start -> engine_ready -> cluster_made -> node_registered -> serve
+ */
+#include "daemon/node.h"
+
+#include "base/assertion.h"
+#include "base/report.h"
+#include "daemon/notify.h"
+#include "group/group.h"
+#include "handle/fetch_session.h"
+#include "handle/topic_creation.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the port ---- */
+
+static enum error port_open(struct node *node)
+{
+    const struct settings *settings = node->settings;
+    struct net_listener_options listeners[ENDPOINTS_MAX];
+    for (uint32_t i = 0; i < settings->listener_count; i++)
+        listeners[i] = (struct net_listener_options){
+            .name = settings->listeners[i].name,
+            .host = settings->listeners[i].host,
+            .port = settings->listeners[i].port,
+            .advertised_host = settings->advertised[i].host,
+            .advertised_port = settings->advertised[i].port,
+        };
+    struct net_options options = {
+        .monitor = node->control.monitor,
+        .broker = &node->broker,
+        .handler = {handle_supports, handle_admit, handle_prepare, handle_start},
+        .listeners = listeners,
+        .listener_count = settings->listener_count,
+        .limits = settings->limits,
+    };
+    enum error error = net_open(&options, &node->net, &node->failure);
+    if (error != ERROR_NONE)
+        return error;
+    for (uint32_t i = 0; i < settings->listener_count; i++) {
+        if (!settings->insecure && !net_is_loopback(node->net, i))
+            return failure_at(&node->failure, ERROR_INVALID_CONFIG,
+                              "listener %s://%s:%u is not loopback and has no authentication: set "
+                              "topicfs.insecure=true to allow it",
+                              settings->listeners[i].name, settings->listeners[i].host,
+                              settings->listeners[i].port);
+    }
+    return ERROR_NONE;
+}
+
+static int32_t advertised_port(const struct node *node)
+{
+    int32_t port = node->settings->advertised[0].port;
+    return port != 0 ? port : net_port(node->net, 0);
+}
+
+/* ---- the engine ---- */
+
+static void engine_ready(void *context, enum error error);
+
+static enum error engine_begin(struct node *node)
+{
+    const struct settings *settings = node->settings;
+    char directory[PATH_MAX];
+    char address[ENDPOINT_HOST_BYTES + 16];
+    (void)snprintf(directory, sizeof directory, "%s/raft", settings->data_directory);
+    (void)snprintf(address, sizeof address, "%s:%d", settings->advertised[0].host,
+                   advertised_port(node));
+    struct engine_options options = {
+        .loop = &node->control.loop,
+        .monitor = node->control.monitor,
+        .catalog = node->catalog,
+        .directory = directory,
+        .node_id = (uint64_t)settings->node_id + 1, /* Raft's ids begin at 1, Kafka's at 0. */
+        .address = address,
+        .bootstrap = node->data.fresh,
+    };
+    enum error error = engine_open(&options, engine_ready, node, &node->engine, &node->failure);
+    if (error != ERROR_NONE)
+        return failure_at(&node->failure, error, "open %s", directory);
+    monitor_enter(node->control.monitor);
+    catalog_set_proposer(node->catalog, engine_proposer(node->engine));
+    monitor_leave(node->control.monitor);
+    return ERROR_NONE;
+}
+
+enum error node_start(struct node *node)
+{
+    struct executor *executor = monitor_executor(node->control.monitor);
+    node->started_ns = executor_monotonic_ns(executor);
+    enum error error = port_open(node);
+    if (error != ERROR_NONE)
+        return error;
+    error = data_open(node->settings, executor, &node->data, &node->failure);
+    if (error != ERROR_NONE)
+        return error;
+    error = catalog_new(executor, &node->catalog);
+    if (error != ERROR_NONE)
+        return failure_at(&node->failure, error, "make the catalog");
+    return engine_begin(node);
+}
+
+/* ---- serving ---- */
+
+static void partition_reported(struct partition_reporter *reporter, int level, const char *event,
+                               const char *topic, int32_t partition, const char *detail)
+{
+    (void)reporter;
+    char subject[TOPIC_NAME_BYTES_MAX + 40];
+    (void)snprintf(subject, sizeof subject, "topic=%s partition=%d", topic, partition);
+    report((enum report_level)level, event, subject, "%s", detail);
+}
+
+static uint32_t offsets_partition_count(void *context, bool create)
+{
+    return offsets_topic_partitions(context, create);
+}
+
+static enum error groups_make(struct node *node)
+{
+    const struct config_set *config = node->settings->config;
+    struct group_coordinator_options options = {
+        .executor = node->broker.executor,
+        .partitions = node->broker.partitions,
+        .config =
+            {
+                .initial_rebalance_delay_ms =
+                    config_node_number(config, "group.initial.rebalance.delay.ms"),
+                .min_session_timeout_ms =
+                    config_node_number(config, "group.min.session.timeout.ms"),
+                .max_session_timeout_ms =
+                    config_node_number(config, "group.max.session.timeout.ms"),
+                .offsets_retention_ms =
+                    config_node_number(config, "offsets.retention.minutes") * 60000,
+                .offsets_retention_check_interval_ms =
+                    config_node_number(config, "offsets.retention.check.interval.ms"),
+                .max_size = (int32_t)config_node_number(config, "group.max.size"),
+                .offset_metadata_max_bytes =
+                    (int32_t)config_node_number(config, "offset.metadata.max.bytes"),
+            },
+        .offsets_partition_count = offsets_partition_count,
+        .context = &node->broker,
+    };
+    return group_coordinator_new(&options, &node->broker.groups);
+}
+
+/* Everything a handler may reach. Inside the monitor. */
+static enum error broker_make(struct node *node)
+{
+    const struct config_set *config = node->settings->config;
+    struct broker *broker = &node->broker;
+    broker->executor = monitor_executor(node->control.monitor);
+    broker->storage = node->data.storage;
+    broker->catalog = node->catalog;
+    broker->config = config;
+    broker->data_directory = node->settings->data_directory;
+    broker->node_id = node->settings->node_id;
+    node->reporter.report = partition_reported;
+    struct partition_table_options table = {
+        .storage = broker->storage,
+        .executor = broker->executor,
+        .directory = node->data.directory,
+        .reporter = &node->reporter,
+        .retention_check_interval_ms =
+            config_node_number(config, "log.retention.check.interval.ms"),
+        .checkpoint_interval_ms =
+            config_node_number(config, "log.flush.offset.checkpoint.interval.ms"),
+    };
+    enum error error = partition_table_new(&table, &broker->partitions);
+    if (error == ERROR_NONE)
+        error = groups_make(node);
+    if (error == ERROR_NONE)
+        error = fetch_sessions_new(
+            broker->executor,
+            (uint32_t)config_node_number(config, "max.incremental.fetch.session.cache.slots"),
+            &broker->fetch_sessions);
+    if (error == ERROR_NONE)
+        error = broker_follow_catalog(broker, &node->follower);
+    if (error == ERROR_NONE && !log_directory_was_clean(node->data.directory) && !node->data.fresh)
+        partition_table_recover(broker->partitions);
+    return error;
+}
+
+static void serve(struct node *node)
+{
+    monitor_enter(node->control.monitor);
+    enum error error = broker_make(node);
+    monitor_leave(node->control.monitor);
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "take up the partitions");
+        return;
+    }
+    error = net_start(node->net, &node->failure);
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "serve the port");
+        return;
+    }
+    node->net_started = true;
+    error = pid_file_write(node->settings->pid_file, &node->failure);
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "write the pid file");
+        return;
+    }
+    node->state = NODE_RUNNING;
+    int64_t took_ns = executor_monotonic_ns(node->broker.executor) - node->started_ns;
+    report(REPORT_INFO, "node_started", "",
+           "node=%d port=%u data=%s partitions=%u clean=%s took_ms=%lld", node->broker.node_id,
+           net_port(node->net, 0), node->settings->data_directory,
+           catalog_partition_count(node->catalog),
+           node->data.fresh || log_directory_was_clean(node->data.directory) ? "yes" : "no",
+           (long long)(took_ns / 1000000));
+    notify_service_manager("READY=1");
+    background_ready(node->background);
+}
+
+/* ---- the cluster ---- */
+
+static struct node *node_of_proposal(struct catalog_proposal *proposal)
+{
+    return container_of(proposal, struct node, proposal);
+}
+
+/* Proposals end inside the monitor, on any thread: their next steps run on the control loop. */
+static void propose(struct node *node, const struct catalog_command *command,
+                    void (*next)(struct control_call *call))
+{
+    node->proposal_ended.run = next;
+    monitor_enter(node->control.monitor);
+    catalog_propose(node->catalog, command, &node->proposal);
+    monitor_leave(node->control.monitor);
+}
+
+static void proposal_done(struct catalog_proposal *proposal)
+{
+    struct node *node = node_of_proposal(proposal);
+    control_post(&node->control, &node->proposal_ended);
+}
+
+static void node_registered(struct control_call *call)
+{
+    struct node *node = container_of(call, struct node, proposal_ended);
+    if (node->state != NODE_STARTING)
+        return;
+    enum error error = node->proposal.outcome.error;
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "register the node");
+        return;
+    }
+    serve(node);
+}
+
+static void register_node(struct node *node)
+{
+    const struct settings *settings = node->settings;
+    struct executor *executor = monitor_executor(node->control.monitor);
+    const struct log_identity *identity = log_directory_identity(node->data.directory);
+    struct catalog_command command = {
+        .kind = CATALOG_NODE_REGISTER,
+        .id = uuid_random(executor),
+        .wall_clock_ms = executor_wall_clock_ms(executor),
+        .node = {.id = settings->node_id,
+                 .port = advertised_port(node),
+                 .incarnation_id = uuid_random(executor),
+                 .directory_id = identity->directory_id,
+                 .registered_ms = executor_wall_clock_ms(executor)},
+        .node_id = settings->node_id,
+    };
+    (void)snprintf(command.node.host, sizeof command.node.host, "%s", settings->advertised[0].host);
+    const char *rack = config_node_value(settings->config, "broker.rack", NULL);
+    (void)snprintf(command.node.rack, sizeof command.node.rack, "%s", rack == NULL ? "" : rack);
+    propose(node, &command, node_registered);
+}
+
+static void cluster_made(struct control_call *call)
+{
+    struct node *node = container_of(call, struct node, proposal_ended);
+    if (node->state != NODE_STARTING)
+        return;
+    enum error error = node->proposal.outcome.error;
+    if (error != ERROR_NONE)
+        node_start_failed(node, error, "found the cluster");
+    else
+        register_node(node);
+}
+
+/* The catalog holds everything that was committed before; a fresh one learns its cluster's id. */
+static void engine_ready(void *context, enum error error)
+{
+    struct node *node = context;
+    if (node->state != NODE_STARTING)
+        return;
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "start the metadata quorum");
+        return;
+    }
+    node->proposal.done = proposal_done;
+    monitor_enter(node->control.monitor);
+    struct uuid cluster_id = catalog_cluster_id(node->catalog);
+    monitor_leave(node->control.monitor);
+    const struct log_identity *identity = log_directory_identity(node->data.directory);
+    if (uuid_is_zero(&cluster_id)) {
+        struct catalog_command command = {
+            .kind = CATALOG_CLUSTER_INIT,
+            .id = uuid_random(monitor_executor(node->control.monitor)),
+            .cluster_id = identity->cluster_id,
+        };
+        propose(node, &command, cluster_made);
+    } else if (!uuid_equals(&cluster_id, &identity->cluster_id)) {
+        node_start_failed(node, ERROR_INCONSISTENT_CLUSTER_ID, "compare raft and meta.properties");
+    } else {
+        register_node(node);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command line and server.properties together mean. Read once, in the process that was
+ * started, so that relative paths and refusals are the user's own. */
+#ifndef BROKER_DAEMON_SETTINGS_H
+#define BROKER_DAEMON_SETTINGS_H
+
+#include "catalog/config.h"
+#include "daemon/endpoint.h"
+#include "daemon/options.h"
+#include "net/listener.h"
+
+struct settings {
+    struct config_set *config;
+    int32_t node_id;
+    char *data_directory; /* Absolute. */
+    char *mount_point;    /* Absolute; NULL: none. */
+    char *mount_options;  /* "a,b": every -o, joined. */
+    char *pid_file;       /* Absolute. */
+    char *report_file;    /* Absolute: where a daemon's standard error goes. */
+    struct endpoint *listeners;
+    struct endpoint *advertised; /* As many as listeners, in their order. */
+    uint32_t listener_count;
+    bool insecure;
+    struct net_limits limits;
+};
+
+/* INVALID_CONFIG: the failure is one line that says which key or path and why. */
+enum error settings_load(const struct options *options, struct settings *ret_settings,
+                         struct failure *failure);
+void settings_done(struct settings *settings);
+
+/* Every node key with type, default and help: --help=config. */
+void settings_print_help(void);
+
+#endif
