@@ -120,7 +120,9 @@ struct log_sync {
     int64_t end_offset;          /* Covered when it succeeds. */
     struct segment *segments[8]; /* Referenced; dirty .log files, oldest first. */
     uint32_t segment_count;
-    bool directory; /* A file was made or renamed since the last sync. */
+    uint32_t index_mask; /* Bit i: segments[i] was sealed, its index files go along. */
+    bool directory;      /* A file was made or renamed since the last sync. */
+    bool parent;         /* The log's directory was made. */
     enum error error;
 };
 
