@@ -24,7 +24,7 @@ static bool writer_grow(struct bytes_writer *writer, size_t size)
     return true;
 }
 
-void write_bytes(struct bytes_writer *writer, const void *bytes, size_t size)
+void put_bytes(struct bytes_writer *writer, const void *bytes, size_t size)
 {
     if (size == 0 || !writer_grow(writer, size))
         return;
@@ -32,49 +32,49 @@ void write_bytes(struct bytes_writer *writer, const void *bytes, size_t size)
     writer->size += size;
 }
 
-void write_u8(struct bytes_writer *writer, uint8_t value)
+void put_u8(struct bytes_writer *writer, uint8_t value)
 {
-    write_bytes(writer, &value, sizeof value);
+    put_bytes(writer, &value, sizeof value);
 }
 
-void write_u16(struct bytes_writer *writer, uint16_t value)
+void put_u16(struct bytes_writer *writer, uint16_t value)
 {
     uint8_t bytes[sizeof value];
     store_be16(bytes, value);
-    write_bytes(writer, bytes, sizeof bytes);
+    put_bytes(writer, bytes, sizeof bytes);
 }
 
-void write_u32(struct bytes_writer *writer, uint32_t value)
+void put_u32(struct bytes_writer *writer, uint32_t value)
 {
     uint8_t bytes[sizeof value];
     store_be32(bytes, value);
-    write_bytes(writer, bytes, sizeof bytes);
+    put_bytes(writer, bytes, sizeof bytes);
 }
 
-void write_u64(struct bytes_writer *writer, uint64_t value)
+void put_u64(struct bytes_writer *writer, uint64_t value)
 {
     uint8_t bytes[sizeof value];
     store_be64(bytes, value);
-    write_bytes(writer, bytes, sizeof bytes);
+    put_bytes(writer, bytes, sizeof bytes);
 }
 
-void write_uuid(struct bytes_writer *writer, const struct uuid *uuid)
+void put_uuid(struct bytes_writer *writer, const struct uuid *uuid)
 {
-    write_bytes(writer, uuid->bytes, UUID_BYTES);
+    put_bytes(writer, uuid->bytes, UUID_BYTES);
 }
 
-void write_string(struct bytes_writer *writer, struct slice string)
+void put_string(struct bytes_writer *writer, struct slice string)
 {
     if (slice_is_null(string)) {
-        write_u16(writer, UINT16_MAX);
+        put_u16(writer, UINT16_MAX);
         return;
     }
     if (string.size > BYTES_STRING_MAX) {
         writer->failed = true;
         return;
     }
-    write_u16(writer, (uint16_t)string.size);
-    write_bytes(writer, string.data, string.size);
+    put_u16(writer, (uint16_t)string.size);
+    put_bytes(writer, string.data, string.size);
 }
 
 /* `size` bytes to read, or NULL. */
@@ -89,31 +89,31 @@ static const uint8_t *reader_take(struct bytes_reader *reader, size_t size)
     return at;
 }
 
-uint8_t read_u8(struct bytes_reader *reader)
+uint8_t take_u8(struct bytes_reader *reader)
 {
     const uint8_t *at = reader_take(reader, 1);
     return at == NULL ? 0 : *at;
 }
 
-uint16_t read_u16(struct bytes_reader *reader)
+uint16_t take_u16(struct bytes_reader *reader)
 {
     const uint8_t *at = reader_take(reader, 2);
     return at == NULL ? 0 : load_be16(at);
 }
 
-uint32_t read_u32(struct bytes_reader *reader)
+uint32_t take_u32(struct bytes_reader *reader)
 {
     const uint8_t *at = reader_take(reader, 4);
     return at == NULL ? 0 : load_be32(at);
 }
 
-uint64_t read_u64(struct bytes_reader *reader)
+uint64_t take_u64(struct bytes_reader *reader)
 {
     const uint8_t *at = reader_take(reader, 8);
     return at == NULL ? 0 : load_be64(at);
 }
 
-struct uuid read_uuid(struct bytes_reader *reader)
+struct uuid take_uuid(struct bytes_reader *reader)
 {
     struct uuid uuid = UUID_ZERO;
     const uint8_t *at = reader_take(reader, UUID_BYTES);
@@ -122,18 +122,18 @@ struct uuid read_uuid(struct bytes_reader *reader)
     return uuid;
 }
 
-struct slice read_string(struct bytes_reader *reader)
+struct slice take_string(struct bytes_reader *reader)
 {
-    uint16_t size = read_u16(reader);
+    uint16_t size = take_u16(reader);
     if (size == UINT16_MAX)
         return SLICE_NULL;
     const uint8_t *at = reader_take(reader, size);
     return at == NULL ? SLICE_NULL : slice_from(at, size);
 }
 
-uint32_t read_count(struct bytes_reader *reader, size_t least_bytes)
+uint32_t take_count(struct bytes_reader *reader, size_t least_bytes)
 {
-    uint32_t count = read_u32(reader);
+    uint32_t count = take_u32(reader);
     if (!reader->failed && count > (size_t)(reader->end - reader->at) / least_bytes)
         reader->failed = true;
     return reader->failed ? 0 : count;

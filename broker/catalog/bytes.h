@@ -18,13 +18,13 @@ struct bytes_writer {
     bool refused; /* It was memory. */
 };
 
-void write_bytes(struct bytes_writer *writer, const void *bytes, size_t size);
-void write_u8(struct bytes_writer *writer, uint8_t value);
-void write_u16(struct bytes_writer *writer, uint16_t value);
-void write_u32(struct bytes_writer *writer, uint32_t value);
-void write_u64(struct bytes_writer *writer, uint64_t value);
-void write_uuid(struct bytes_writer *writer, const struct uuid *uuid);
-void write_string(struct bytes_writer *writer, struct slice string);
+void put_bytes(struct bytes_writer *writer, const void *bytes, size_t size);
+void put_u8(struct bytes_writer *writer, uint8_t value);
+void put_u16(struct bytes_writer *writer, uint16_t value);
+void put_u32(struct bytes_writer *writer, uint32_t value);
+void put_u64(struct bytes_writer *writer, uint64_t value);
+void put_uuid(struct bytes_writer *writer, const struct uuid *uuid);
+void put_string(struct bytes_writer *writer, struct slice string);
 
 struct bytes_reader {
     const uint8_t *at;
@@ -32,17 +32,17 @@ struct bytes_reader {
     bool failed; /* Truncated; everything read since is zero. */
 };
 
-uint8_t read_u8(struct bytes_reader *reader);
-uint16_t read_u16(struct bytes_reader *reader);
-uint32_t read_u32(struct bytes_reader *reader);
-uint64_t read_u64(struct bytes_reader *reader);
-struct uuid read_uuid(struct bytes_reader *reader);
+uint8_t take_u8(struct bytes_reader *reader);
+uint16_t take_u16(struct bytes_reader *reader);
+uint32_t take_u32(struct bytes_reader *reader);
+uint64_t take_u64(struct bytes_reader *reader);
+struct uuid take_uuid(struct bytes_reader *reader);
 
 /* Points into the bytes; null when it was, or when truncated. */
-struct slice read_string(struct bytes_reader *reader);
+struct slice take_string(struct bytes_reader *reader);
 
 /* A 32-bit count of elements of at least `least_bytes` each: more than could follow is a failure,
  * so that a count never asks for more memory than the bytes themselves took. */
-uint32_t read_count(struct bytes_reader *reader, size_t least_bytes);
+uint32_t take_count(struct bytes_reader *reader, size_t least_bytes);
 
 #endif

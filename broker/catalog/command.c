@@ -12,7 +12,7 @@ enum { COMMAND_VERSION = 1, ASSIGNMENT_BYTES_LEAST = 1, PAIR_BYTES_LEAST = 4 };
 
 static void write_assignments(struct bytes_writer *writer, const struct catalog_command *command)
 {
-    write_u32(writer, command->assignment_count);
+    put_u32(writer, command->assignment_count);
     for (uint32_t i = 0; i < command->assignment_count; i++)
         write_ids(writer, command->assignments[i].replicas, command->assignments[i].replica_count);
 }
@@ -34,7 +34,7 @@ static void *decode_allocate(struct decode *decode, uint32_t count, size_t size)
 static void read_assignments(struct decode *decode, struct catalog_command *command)
 {
     struct bytes_reader *reader = &decode->reader;
-    uint32_t count = read_count(reader, ASSIGNMENT_BYTES_LEAST);
+    uint32_t count = take_count(reader, ASSIGNMENT_BYTES_LEAST);
     if (count > CATALOG_COMMAND_PARTITIONS_MAX)
         reader->failed = true;
     if (reader->failed || count == 0)
@@ -50,10 +50,10 @@ static void read_assignments(struct decode *decode, struct catalog_command *comm
 
 static void write_pairs(struct bytes_writer *writer, const struct catalog_command *command)
 {
-    write_u32(writer, command->pair_count);
+    put_u32(writer, command->pair_count);
     for (uint32_t i = 0; i < command->pair_count; i++) {
-        write_string(writer, command->pairs[i].key);
-        write_string(writer, command->pairs[i].value);
+        put_string(writer, command->pairs[i].key);
+        put_string(writer, command->pairs[i].value);
     }
 }
 
@@ -61,7 +61,7 @@ static void write_pairs(struct bytes_writer *writer, const struct catalog_comman
 static struct slice read_terminated(struct decode *decode, bool nullable)
 {
     struct bytes_reader ahead = decode->reader;
-    if (nullable && slice_is_null(read_string(&ahead))) {
+    if (nullable && slice_is_null(take_string(&ahead))) {
         decode->reader = ahead;
         return SLICE_NULL;
     }
@@ -72,7 +72,7 @@ static struct slice read_terminated(struct decode *decode, bool nullable)
 
 static void read_pairs(struct decode *decode, struct catalog_command *command)
 {
-    uint32_t count = read_count(&decode->reader, PAIR_BYTES_LEAST);
+    uint32_t count = take_count(&decode->reader, PAIR_BYTES_LEAST);
     if (count == 0)
         return;
     struct catalog_pair *pairs = decode_allocate(decode, count, sizeof *pairs);
@@ -90,46 +90,46 @@ static void write_fields(struct bytes_writer *writer, const struct catalog_comma
 {
     switch (command->kind) {
     case CATALOG_CLUSTER_INIT:
-        write_uuid(writer, &command->cluster_id);
+        put_uuid(writer, &command->cluster_id);
         break;
     case CATALOG_NODE_REGISTER:
         write_node(writer, &command->node);
         break;
     case CATALOG_NODE_FENCE:
-        write_u32(writer, (uint32_t)command->node_id);
-        write_u8(writer, command->fenced);
+        put_u32(writer, (uint32_t)command->node_id);
+        put_u8(writer, command->fenced);
         break;
     case CATALOG_NODE_UNREGISTER:
     case CATALOG_PRODUCER_IDS:
-        write_u32(writer, (uint32_t)command->node_id);
+        put_u32(writer, (uint32_t)command->node_id);
         break;
     case CATALOG_TOPIC_CREATE:
-        write_string(writer, command->topic_name);
-        write_uuid(writer, &command->topic_id);
+        put_string(writer, command->topic_name);
+        put_uuid(writer, &command->topic_id);
         write_assignments(writer, command);
         write_pairs(writer, command);
         break;
     case CATALOG_TOPIC_DELETE:
-        write_uuid(writer, &command->topic_id);
+        put_uuid(writer, &command->topic_id);
         break;
     case CATALOG_PARTITIONS_ADD:
-        write_uuid(writer, &command->topic_id);
-        write_u32(writer, command->expected_count);
+        put_uuid(writer, &command->topic_id);
+        put_u32(writer, command->expected_count);
         write_assignments(writer, command);
         break;
     case CATALOG_PARTITION_CHANGE:
-        write_uuid(writer, &command->topic_id);
-        write_u32(writer, (uint32_t)command->partition.index);
+        put_uuid(writer, &command->topic_id);
+        put_u32(writer, (uint32_t)command->partition.index);
         write_partition(writer, &command->partition);
         break;
     case CATALOG_CONFIG_SET:
-        write_u8(writer, (uint8_t)command->resource);
-        write_string(writer, command->resource_name);
+        put_u8(writer, (uint8_t)command->resource);
+        put_string(writer, command->resource_name);
         write_pairs(writer, command);
         break;
     case CATALOG_FEATURE_SET:
-        write_string(writer, command->feature);
-        write_u16(writer, (uint16_t)command->feature_level);
+        put_string(writer, command->feature);
+        put_u16(writer, (uint16_t)command->feature_level);
         break;
     }
 }
@@ -138,10 +138,10 @@ enum error catalog_command_encode(const struct catalog_command *command, uint8_t
                                   size_t *ret_size)
 {
     struct bytes_writer writer = {.data = NULL};
-    write_u8(&writer, COMMAND_VERSION);
-    write_u8(&writer, (uint8_t)command->kind);
-    write_uuid(&writer, &command->id);
-    write_u64(&writer, (uint64_t)command->wall_clock_ms);
+    put_u8(&writer, COMMAND_VERSION);
+    put_u8(&writer, (uint8_t)command->kind);
+    put_uuid(&writer, &command->id);
+    put_u64(&writer, (uint64_t)command->wall_clock_ms);
     if (command->assignment_count > CATALOG_COMMAND_PARTITIONS_MAX)
         writer.failed = true;
     else
@@ -160,46 +160,46 @@ static enum error read_fields(struct decode *decode, struct catalog_command *com
     struct bytes_reader *reader = &decode->reader;
     switch (command->kind) {
     case CATALOG_CLUSTER_INIT:
-        command->cluster_id = read_uuid(reader);
+        command->cluster_id = take_uuid(reader);
         return ERROR_NONE;
     case CATALOG_NODE_REGISTER:
         read_node(reader, &command->node);
         return ERROR_NONE;
     case CATALOG_NODE_FENCE:
-        command->node_id = (int32_t)read_u32(reader);
-        command->fenced = read_u8(reader) != 0;
+        command->node_id = (int32_t)take_u32(reader);
+        command->fenced = take_u8(reader) != 0;
         return ERROR_NONE;
     case CATALOG_NODE_UNREGISTER:
     case CATALOG_PRODUCER_IDS:
-        command->node_id = (int32_t)read_u32(reader);
+        command->node_id = (int32_t)take_u32(reader);
         return ERROR_NONE;
     case CATALOG_TOPIC_CREATE:
         command->topic_name = read_text(reader);
-        command->topic_id = read_uuid(reader);
+        command->topic_id = take_uuid(reader);
         read_assignments(decode, command);
         read_pairs(decode, command);
         return ERROR_NONE;
     case CATALOG_TOPIC_DELETE:
-        command->topic_id = read_uuid(reader);
+        command->topic_id = take_uuid(reader);
         return ERROR_NONE;
     case CATALOG_PARTITIONS_ADD:
-        command->topic_id = read_uuid(reader);
-        command->expected_count = read_u32(reader);
+        command->topic_id = take_uuid(reader);
+        command->expected_count = take_u32(reader);
         read_assignments(decode, command);
         return ERROR_NONE;
     case CATALOG_PARTITION_CHANGE:
-        command->topic_id = read_uuid(reader);
-        command->partition.index = (int32_t)read_u32(reader);
+        command->topic_id = take_uuid(reader);
+        command->partition.index = (int32_t)take_u32(reader);
         read_partition(reader, &command->partition);
         return ERROR_NONE;
     case CATALOG_CONFIG_SET:
-        command->resource = (enum catalog_resource)read_u8(reader);
+        command->resource = (enum catalog_resource)take_u8(reader);
         command->resource_name = read_text(reader);
         read_pairs(decode, command);
         return ERROR_NONE;
     case CATALOG_FEATURE_SET:
         command->feature = read_text(reader);
-        command->feature_level = (int16_t)read_u16(reader);
+        command->feature_level = (int16_t)take_u16(reader);
         return ERROR_NONE;
     }
     return ERROR_UNSUPPORTED_VERSION;
@@ -211,10 +211,10 @@ enum error catalog_command_decode(const uint8_t *bytes, size_t size, struct aren
     struct decode decode = {.reader = {.at = bytes, .end = bytes + size}, .arena = arena};
     struct bytes_reader *reader = &decode.reader;
     struct catalog_command command = {.kind = 0};
-    uint8_t version = read_u8(reader);
-    command.kind = (enum catalog_command_kind)read_u8(reader);
-    command.id = read_uuid(reader);
-    command.wall_clock_ms = (int64_t)read_u64(reader);
+    uint8_t version = take_u8(reader);
+    command.kind = (enum catalog_command_kind)take_u8(reader);
+    command.id = take_uuid(reader);
+    command.wall_clock_ms = (int64_t)take_u64(reader);
     if (reader->failed || size > CATALOG_COMMAND_BYTES_MAX)
         return ERROR_MALFORMED;
     if (version == 0 || version > COMMAND_VERSION)

@@ -8,27 +8,27 @@ void write_ids(struct bytes_writer *writer, const int32_t *ids, uint32_t count)
         writer->failed = true;
         return;
     }
-    write_u8(writer, (uint8_t)count);
+    put_u8(writer, (uint8_t)count);
     for (uint32_t i = 0; i < count; i++)
-        write_u32(writer, (uint32_t)ids[i]);
+        put_u32(writer, (uint32_t)ids[i]);
 }
 
 void read_ids(struct bytes_reader *reader, int32_t ret_ids[CATALOG_REPLICAS_MAX],
               uint32_t *ret_count)
 {
-    uint32_t count = read_u8(reader);
+    uint32_t count = take_u8(reader);
     if (count > CATALOG_REPLICAS_MAX)
         reader->failed = true;
     if (reader->failed)
         count = 0;
     for (uint32_t i = 0; i < count; i++)
-        ret_ids[i] = (int32_t)read_u32(reader);
+        ret_ids[i] = (int32_t)take_u32(reader);
     *ret_count = count;
 }
 
 struct slice read_text(struct bytes_reader *reader)
 {
-    struct slice text = read_string(reader);
+    struct slice text = take_string(reader);
     if (slice_is_null(text) || memchr(text.data, '\0', text.size) != NULL) {
         reader->failed = true;
         return SLICE_EMPTY;
@@ -49,37 +49,37 @@ static void read_text_into(struct bytes_reader *reader, char *ret_text, size_t r
 
 void write_node(struct bytes_writer *writer, const struct catalog_node *node)
 {
-    write_u32(writer, (uint32_t)node->id);
-    write_u64(writer, (uint64_t)node->epoch);
-    write_string(writer, slice_of(node->host));
-    write_u32(writer, (uint32_t)node->port);
-    write_string(writer, slice_of(node->rack));
-    write_u8(writer, node->fenced);
-    write_u8(writer, node->draining);
-    write_uuid(writer, &node->incarnation_id);
-    write_uuid(writer, &node->directory_id);
-    write_u64(writer, (uint64_t)node->registered_ms);
+    put_u32(writer, (uint32_t)node->id);
+    put_u64(writer, (uint64_t)node->epoch);
+    put_string(writer, slice_of(node->host));
+    put_u32(writer, (uint32_t)node->port);
+    put_string(writer, slice_of(node->rack));
+    put_u8(writer, node->fenced);
+    put_u8(writer, node->draining);
+    put_uuid(writer, &node->incarnation_id);
+    put_uuid(writer, &node->directory_id);
+    put_u64(writer, (uint64_t)node->registered_ms);
 }
 
 void read_node(struct bytes_reader *reader, struct catalog_node *ret_node)
 {
-    ret_node->id = (int32_t)read_u32(reader);
-    ret_node->epoch = (int64_t)read_u64(reader);
+    ret_node->id = (int32_t)take_u32(reader);
+    ret_node->epoch = (int64_t)take_u64(reader);
     read_text_into(reader, ret_node->host, sizeof ret_node->host);
-    ret_node->port = (int32_t)read_u32(reader);
+    ret_node->port = (int32_t)take_u32(reader);
     read_text_into(reader, ret_node->rack, sizeof ret_node->rack);
-    ret_node->fenced = read_u8(reader) != 0;
-    ret_node->draining = read_u8(reader) != 0;
-    ret_node->incarnation_id = read_uuid(reader);
-    ret_node->directory_id = read_uuid(reader);
-    ret_node->registered_ms = (int64_t)read_u64(reader);
+    ret_node->fenced = take_u8(reader) != 0;
+    ret_node->draining = take_u8(reader) != 0;
+    ret_node->incarnation_id = take_uuid(reader);
+    ret_node->directory_id = take_uuid(reader);
+    ret_node->registered_ms = (int64_t)take_u64(reader);
 }
 
 void write_partition(struct bytes_writer *writer, const struct catalog_partition *partition)
 {
-    write_u32(writer, (uint32_t)partition->leader);
-    write_u32(writer, (uint32_t)partition->leader_epoch);
-    write_u32(writer, (uint32_t)partition->partition_epoch);
+    put_u32(writer, (uint32_t)partition->leader);
+    put_u32(writer, (uint32_t)partition->leader_epoch);
+    put_u32(writer, (uint32_t)partition->partition_epoch);
     write_ids(writer, partition->replicas, partition->replica_count);
     write_ids(writer, partition->isr, partition->isr_count);
     write_ids(writer, partition->elr, partition->elr_count);
@@ -89,9 +89,9 @@ void write_partition(struct bytes_writer *writer, const struct catalog_partition
 
 void read_partition(struct bytes_reader *reader, struct catalog_partition *ret_partition)
 {
-    ret_partition->leader = (int32_t)read_u32(reader);
-    ret_partition->leader_epoch = (int32_t)read_u32(reader);
-    ret_partition->partition_epoch = (int32_t)read_u32(reader);
+    ret_partition->leader = (int32_t)take_u32(reader);
+    ret_partition->leader_epoch = (int32_t)take_u32(reader);
+    ret_partition->partition_epoch = (int32_t)take_u32(reader);
     read_ids(reader, ret_partition->replicas, &ret_partition->replica_count);
     read_ids(reader, ret_partition->isr, &ret_partition->isr_count);
     read_ids(reader, ret_partition->elr, &ret_partition->elr_count);

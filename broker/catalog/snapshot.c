@@ -27,23 +27,23 @@ enum {
 
 static void write_pair(void *context, const char *key, const char *value)
 {
-    write_string(context, slice_of(key));
-    write_string(context, slice_of(value));
+    put_string(context, slice_of(key));
+    put_string(context, slice_of(value));
 }
 
 static void write_config(struct bytes_writer *writer, const struct config_set *config)
 {
-    write_u32(writer, config_set_count(config));
+    put_u32(writer, config_set_count(config));
     config_set_each(config, write_pair, writer);
 }
 
 static void write_topic(struct bytes_writer *writer, const struct topic_entry *entry)
 {
-    write_string(writer, slice_of(entry->name));
-    write_uuid(writer, &entry->topic.id);
-    write_u64(writer, (uint64_t)entry->topic.created_ms);
+    put_string(writer, slice_of(entry->name));
+    put_uuid(writer, &entry->topic.id);
+    put_u64(writer, (uint64_t)entry->topic.created_ms);
     write_config(writer, entry->config);
-    write_u32(writer, entry->topic.partition_count);
+    put_u32(writer, entry->topic.partition_count);
     for (uint32_t i = 0; i < entry->topic.partition_count; i++) {
         struct catalog_partition partition;
         partition_entry_read(entry->partitions[i], (int32_t)i, &partition);
@@ -53,16 +53,16 @@ static void write_topic(struct bytes_writer *writer, const struct topic_entry *e
 
 static void write_outcomes(struct bytes_writer *writer, const struct image *image)
 {
-    write_u32(writer, image->outcome_count);
+    put_u32(writer, image->outcome_count);
     uint32_t first = image->outcome_next + CATALOG_OUTCOMES_KEPT - image->outcome_count;
     for (uint32_t i = 0; i < image->outcome_count; i++) {
         const struct remembered_outcome *outcome =
             &image->outcomes[(first + i) % CATALOG_OUTCOMES_KEPT];
-        write_uuid(writer, &outcome->id);
-        write_u64(writer, (uint64_t)outcome->index);
-        write_u64(writer, (uint64_t)outcome->producer_id_first);
+        put_uuid(writer, &outcome->id);
+        put_u64(writer, (uint64_t)outcome->index);
+        put_u64(writer, (uint64_t)outcome->producer_id_first);
         /* Kafka's number: ours is a row of a list that grows. */
-        write_u16(writer, (uint16_t)error_to_kafka(outcome->error));
+        put_u16(writer, (uint16_t)error_to_kafka(outcome->error));
     }
 }
 
@@ -70,34 +70,34 @@ enum error catalog_snapshot(const struct catalog *catalog, uint8_t **ret_bytes, 
 {
     const struct image *image = catalog->image;
     struct bytes_writer writer = {.data = NULL};
-    write_u32(&writer, SNAPSHOT_MAGIC);
-    write_u8(&writer, SNAPSHOT_VERSION);
-    write_u64(&writer, (uint64_t)image->applied_index);
-    write_u32(&writer, (uint32_t)image->applied_term);
-    write_uuid(&writer, &image->cluster_id);
-    write_u64(&writer, (uint64_t)image->producer_id_next);
-    write_u32(&writer, image->nodes.count);
+    put_u32(&writer, SNAPSHOT_MAGIC);
+    put_u8(&writer, SNAPSHOT_VERSION);
+    put_u64(&writer, (uint64_t)image->applied_index);
+    put_u32(&writer, (uint32_t)image->applied_term);
+    put_uuid(&writer, &image->cluster_id);
+    put_u64(&writer, (uint64_t)image->producer_id_next);
+    put_u32(&writer, image->nodes.count);
     for (uint32_t i = 0; i < image->nodes.count; i++)
         write_node(&writer, image_node_at(image, i));
-    write_u32(&writer, image->features.count);
+    put_u32(&writer, image->features.count);
     for (uint32_t i = 0; i < image->features.count; i++) {
         const struct feature_entry *entry = image_feature_at(image, i);
-        write_string(&writer, slice_from(entry->name, entry->name_size));
-        write_u16(&writer, (uint16_t)entry->level);
+        put_string(&writer, slice_from(entry->name, entry->name_size));
+        put_u16(&writer, (uint16_t)entry->level);
     }
-    write_u32(&writer, image->configs.count);
+    put_u32(&writer, image->configs.count);
     for (uint32_t i = 0; i < image->configs.count; i++) {
         const struct resource_entry *entry = image_config_at(image, i);
-        write_u8(&writer, (uint8_t)entry->resource);
-        write_string(&writer, slice_from(entry->name, entry->name_size));
+        put_u8(&writer, (uint8_t)entry->resource);
+        put_string(&writer, slice_from(entry->name, entry->name_size));
         write_config(&writer, entry->config);
     }
-    write_u32(&writer, image->topics.count);
+    put_u32(&writer, image->topics.count);
     for (uint32_t i = 0; i < image->topics.count; i++)
         write_topic(&writer, image_topic_at(image, i));
     write_outcomes(&writer, image);
-    write_u64(&writer, image->hash);
-    write_u32(&writer, writer.failed ? 0 : crc32c(0, writer.data, writer.size));
+    put_u64(&writer, image->hash);
+    put_u32(&writer, writer.failed ? 0 : crc32c(0, writer.data, writer.size));
     if (writer.failed) {
         ASSERT(writer.refused);
         memory_free(writer.data);
@@ -132,7 +132,7 @@ static enum error put_text(struct config_set *set, enum config_scope scope, stru
 static enum error read_config(struct bytes_reader *reader, enum config_scope scope,
                               struct config_set **ret_set)
 {
-    uint32_t count = read_count(reader, PAIR_BYTES_LEAST);
+    uint32_t count = take_count(reader, PAIR_BYTES_LEAST);
     struct config_set *set = NULL;
     enum error error = count == 0 ? ERROR_NONE : config_set_new(&set);
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++) {
@@ -150,7 +150,7 @@ static enum error read_config(struct bytes_reader *reader, enum config_scope sco
 
 static enum error read_nodes(struct bytes_reader *reader, struct image *image)
 {
-    uint32_t count = read_count(reader, NODE_BYTES_LEAST);
+    uint32_t count = take_count(reader, NODE_BYTES_LEAST);
     enum error error = ERROR_NONE;
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++) {
         struct catalog_node node = {.id = -1};
@@ -164,11 +164,11 @@ static enum error read_nodes(struct bytes_reader *reader, struct image *image)
 
 static enum error read_features(struct bytes_reader *reader, struct image *image)
 {
-    uint32_t count = read_count(reader, FEATURE_BYTES_LEAST);
+    uint32_t count = take_count(reader, FEATURE_BYTES_LEAST);
     enum error error = ERROR_NONE;
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++) {
         struct slice name = read_text(reader);
-        int16_t level = (int16_t)read_u16(reader);
+        int16_t level = (int16_t)take_u16(reader);
         if (reader->failed || level <= 0)
             return ERROR_MALFORMED;
         error = image_feature_set(image, name, level);
@@ -178,9 +178,9 @@ static enum error read_features(struct bytes_reader *reader, struct image *image
 
 static enum error read_configs(struct bytes_reader *reader, struct image *image)
 {
-    uint32_t count = read_count(reader, CONFIG_BYTES_LEAST);
+    uint32_t count = take_count(reader, CONFIG_BYTES_LEAST);
     for (uint32_t i = 0; i < count; i++) {
-        enum catalog_resource resource = (enum catalog_resource)read_u8(reader);
+        enum catalog_resource resource = (enum catalog_resource)take_u8(reader);
         struct slice name = read_text(reader);
         if (resource != CATALOG_RESOURCE_NODE && resource != CATALOG_RESOURCE_GROUP)
             return ERROR_MALFORMED;
@@ -199,7 +199,7 @@ static enum error read_configs(struct bytes_reader *reader, struct image *image)
 
 static enum error read_partitions(struct bytes_reader *reader, struct topic_entry *entry)
 {
-    uint32_t count = read_count(reader, PARTITION_BYTES_LEAST);
+    uint32_t count = take_count(reader, PARTITION_BYTES_LEAST);
     if (count > CATALOG_TOPIC_PARTITIONS_MAX || reader->failed)
         return ERROR_MALFORMED;
     entry->partitions = memory_allocate_array(count, sizeof(struct partition_entry *));
@@ -221,8 +221,8 @@ static enum error read_partitions(struct bytes_reader *reader, struct topic_entr
 static enum error read_topic(struct bytes_reader *reader, struct image *image)
 {
     struct slice name = read_text(reader);
-    struct uuid id = read_uuid(reader);
-    int64_t created_ms = (int64_t)read_u64(reader);
+    struct uuid id = take_uuid(reader);
+    int64_t created_ms = (int64_t)take_u64(reader);
     if (reader->failed || !topic_name_valid(name) || uuid_is_zero(&id) ||
         image_topic_find(image, name) != NULL || image_topic_find_id(image, &id) != NULL)
         return ERROR_MALFORMED;
@@ -245,7 +245,7 @@ static enum error read_topic(struct bytes_reader *reader, struct image *image)
 
 static enum error read_topics(struct bytes_reader *reader, struct image *image)
 {
-    uint32_t count = read_count(reader, TOPIC_BYTES_LEAST);
+    uint32_t count = take_count(reader, TOPIC_BYTES_LEAST);
     enum error error = read_failure(reader);
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++)
         error = read_topic(reader, image);
@@ -263,14 +263,14 @@ static enum error error_of_kafka(int16_t kafka)
 
 static enum error read_outcomes(struct bytes_reader *reader, struct image *image)
 {
-    uint32_t count = read_count(reader, OUTCOME_BYTES);
+    uint32_t count = take_count(reader, OUTCOME_BYTES);
     if (count > CATALOG_OUTCOMES_KEPT)
         return ERROR_MALFORMED;
     for (uint32_t i = 0; i < count; i++) {
-        struct uuid id = read_uuid(reader);
-        struct catalog_outcome outcome = {.index = (int64_t)read_u64(reader)};
-        outcome.producer_id_first = (int64_t)read_u64(reader);
-        outcome.error = error_of_kafka((int16_t)read_u16(reader));
+        struct uuid id = take_uuid(reader);
+        struct catalog_outcome outcome = {.index = (int64_t)take_u64(reader)};
+        outcome.producer_id_first = (int64_t)take_u64(reader);
+        outcome.error = error_of_kafka((int16_t)take_u16(reader));
         image_outcome_remember(image, &id, &outcome);
     }
     return read_failure(reader);
@@ -278,15 +278,15 @@ static enum error read_outcomes(struct bytes_reader *reader, struct image *image
 
 static enum error read_image(struct bytes_reader *reader, struct image *image)
 {
-    if (read_u32(reader) != SNAPSHOT_MAGIC)
+    if (take_u32(reader) != SNAPSHOT_MAGIC)
         return ERROR_MALFORMED;
-    if (read_u8(reader) != SNAPSHOT_VERSION)
+    if (take_u8(reader) != SNAPSHOT_VERSION)
         return ERROR_UNSUPPORTED_VERSION;
-    image->applied_index = (int64_t)read_u64(reader);
-    image->applied_term = (int32_t)read_u32(reader);
-    struct uuid cluster_id = read_uuid(reader);
+    image->applied_index = (int64_t)take_u64(reader);
+    image->applied_term = (int32_t)take_u32(reader);
+    struct uuid cluster_id = take_uuid(reader);
     image_cluster_set(image, &cluster_id);
-    int64_t producer_id_next = (int64_t)read_u64(reader);
+    int64_t producer_id_next = (int64_t)take_u64(reader);
     if (reader->failed || image->applied_index < 0 || producer_id_next < 0)
         return ERROR_MALFORMED;
     image_producer_id_set(image, producer_id_next);
@@ -301,7 +301,7 @@ static enum error read_image(struct bytes_reader *reader, struct image *image)
         error = read_outcomes(reader, image);
     if (error != ERROR_NONE)
         return error;
-    uint64_t hash = read_u64(reader);
+    uint64_t hash = take_u64(reader);
     bool whole = !reader->failed && reader->at == reader->end && hash == image->hash;
     return whole ? ERROR_NONE : ERROR_MALFORMED;
 }

@@ -9,28 +9,28 @@
 static void write_one_of_each(struct bytes_writer *writer)
 {
     struct uuid id = {{1, 2, 3}};
-    write_u8(writer, 0xfe);
-    write_u16(writer, 0xfedc);
-    write_u32(writer, 0xfedcba98);
-    write_u64(writer, UINT64_C(0xfedcba9876543210));
-    write_uuid(writer, &id);
-    write_string(writer, slice_of("orders"));
-    write_string(writer, SLICE_NULL);
-    write_string(writer, SLICE_EMPTY);
+    put_u8(writer, 0xfe);
+    put_u16(writer, 0xfedc);
+    put_u32(writer, 0xfedcba98);
+    put_u64(writer, UINT64_C(0xfedcba9876543210));
+    put_uuid(writer, &id);
+    put_string(writer, slice_of("orders"));
+    put_string(writer, SLICE_NULL);
+    put_string(writer, SLICE_EMPTY);
 }
 
 /* Reads what was written; true when nothing was missing. */
 static bool read_one_of_each(const uint8_t *bytes, size_t size)
 {
     struct bytes_reader reader = {bytes, bytes + size, false};
-    bool equal = read_u8(&reader) == 0xfe;
-    equal = read_u16(&reader) == 0xfedc && equal;
-    equal = read_u32(&reader) == 0xfedcba98 && equal;
-    equal = read_u64(&reader) == UINT64_C(0xfedcba9876543210) && equal;
-    equal = read_uuid(&reader).bytes[2] == 3 && equal;
-    equal = slice_equals_text(read_string(&reader), "orders") && equal;
-    equal = slice_is_null(read_string(&reader)) && equal;
-    struct slice empty = read_string(&reader);
+    bool equal = take_u8(&reader) == 0xfe;
+    equal = take_u16(&reader) == 0xfedc && equal;
+    equal = take_u32(&reader) == 0xfedcba98 && equal;
+    equal = take_u64(&reader) == UINT64_C(0xfedcba9876543210) && equal;
+    equal = take_uuid(&reader).bytes[2] == 3 && equal;
+    equal = slice_equals_text(take_string(&reader), "orders") && equal;
+    equal = slice_is_null(take_string(&reader)) && equal;
+    struct slice empty = take_string(&reader);
     equal = !slice_is_null(empty) && empty.size == 0 && equal;
     assert_true(reader.at <= reader.end);
     assert_true(reader.failed || (equal && reader.at == reader.end));
@@ -62,14 +62,14 @@ static void a_count_beyond_the_bytes_is_refused(void **state)
 {
     (void)state;
     struct bytes_writer writer = {.data = NULL};
-    write_u32(&writer, 3);
-    write_u64(&writer, 0);
-    write_u32(&writer, 0);
+    put_u32(&writer, 3);
+    put_u64(&writer, 0);
+    put_u32(&writer, 0);
     struct bytes_reader reader = {writer.data, writer.data + writer.size, false};
-    assert_int_equal(read_count(&reader, 4), 3);
+    assert_int_equal(take_count(&reader, 4), 3);
     assert_false(reader.failed);
     reader = (struct bytes_reader){writer.data, writer.data + writer.size, false};
-    assert_int_equal(read_count(&reader, 5), 0);
+    assert_int_equal(take_count(&reader, 5), 0);
     assert_true(reader.failed);
     memory_free(writer.data);
 }
@@ -80,12 +80,12 @@ static void a_string_that_is_too_long_fails_the_writer(void **state)
     (void)state;
     char *text = memory_allocate(BYTES_STRING_MAX + 1);
     struct bytes_writer writer = {.data = NULL};
-    write_string(&writer, slice_from(text, BYTES_STRING_MAX));
+    put_string(&writer, slice_from(text, BYTES_STRING_MAX));
     assert_false(writer.failed);
-    write_string(&writer, slice_from(text, BYTES_STRING_MAX + 1));
+    put_string(&writer, slice_from(text, BYTES_STRING_MAX + 1));
     assert_true(writer.failed);
     assert_false(writer.refused);
-    write_u8(&writer, 1);
+    put_u8(&writer, 1);
     assert_true(writer.failed);
     memory_free(writer.data);
     memory_free(text);
