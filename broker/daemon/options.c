@@ -5,14 +5,14 @@
 #include "base/memory.h"
 
 #include <argp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* argp finds these by name. */
-const char *argp_program_version = "topicfs " TOPICFS_VERSION;
+/* A command line that makes no sense; argp finds it by name. */
 error_t argp_err_exit_status = 2;
 
-enum { KEY_OVERRIDE = 256, KEY_NO_MOUNT, KEY_HELP };
+enum { KEY_OVERRIDE = 256, KEY_NO_MOUNT, KEY_HELP, KEY_VERSION };
 
 static const struct argp_option rows[] = {
     {"foreground", 'f', NULL, 0, "Stay in the foreground and report to standard error", 0},
@@ -22,6 +22,7 @@ static const struct argp_option rows[] = {
     {"no-mount", KEY_NO_MOUNT, NULL, 0, "Serve the Kafka port only", 0},
     {"help", KEY_HELP, "config", OPTION_ARG_OPTIONAL,
      "Print this help, or every configuration key with its default", -1},
+    {"version", KEY_VERSION, NULL, 0, "Print the version", -1},
     {0},
 };
 
@@ -85,6 +86,9 @@ static error_t option_parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_HELP:
         return help(options, argument, state);
+    case KEY_VERSION:
+        printf("topicfs %s\n", TOPICFS_VERSION);
+        exit(EXIT_SUCCESS);
     case ARGP_KEY_ARG:
         if (options->mount_point != NULL)
             argp_error(state, "more than one mount point");
