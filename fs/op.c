@@ -135,6 +135,7 @@ static void node_op_release(struct op *op)
 static void node_op_cancel(struct op *op)
 {
     struct node_op *node = node_op_of(op);
+    executor_timer_stop(tree_executor(op->tree), &node->retry);
     if (node->has_request)
         request_cancel(&node->request);
     op_complete(op, ERROR_INTERRUPTED, NULL);
@@ -230,10 +231,23 @@ void node_op_start(struct node_op *op, void (*answered)(struct node_op *op))
     handle_start(&op->request);
 }
 
-static enum error error_of_kafka(int16_t code)
+static void retry_due(struct timer *timer)
+{
+    struct node_op *op = container_of(timer, struct node_op, retry);
+    op->again(op);
+}
+
+void node_op_again(struct node_op *op, int64_t delay_ms, void (*again)(struct node_op *op))
+{
+    op->again = again;
+    op->retry.fire = retry_due;
+    executor_timer_start(tree_executor(op->op.tree), &op->retry, delay_ms);
+}
+
+enum error node_op_error(int16_t error_code)
 {
     for (int error = 0; error < ERROR_COUNT; error++)
-        if (error_to_kafka((enum error)error) == code)
+        if (error_to_kafka((enum error)error) == error_code)
             return (enum error)error;
     return ERROR_UNKNOWN_SERVER;
 }
@@ -242,7 +256,7 @@ bool node_op_refused(struct node_op *op, int16_t error_code, struct slice messag
 {
     if (error_code == 0)
         return false;
-    enum error error = error_of_kafka(error_code);
+    enum error error = node_op_error(error_code);
     if (slice_is_null(message) || message.size == 0)
         node_op_done(op, error);
     else

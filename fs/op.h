@@ -81,6 +81,9 @@ struct node_op {
     struct request request; /* The handler call under way. */
     bool has_request;
     void (*answered)(struct node_op *op);
+    struct timer retry; /* See node_op_again. */
+    void (*again)(struct node_op *op);
+    int64_t retry_until_ms; /* Monotonic; 0: nothing was retried yet. */
 };
 
 /* Zeroed, begun; NULL when out of memory (then ENOMEM was answered). */
@@ -104,6 +107,12 @@ void node_op_fail(struct node_op *op, enum error error, const char *format, ...)
  * the defaults of its message. False: out of memory, and the op is complete. */
 bool node_op_request(struct node_op *op, int16_t api_key, int16_t version);
 void node_op_start(struct node_op *op, void (*answered)(struct node_op *op));
+
+/* Runs `again` after a while, unless the op is interrupted before. */
+void node_op_again(struct node_op *op, int64_t delay_ms, void (*again)(struct node_op *op));
+
+/* The row of a Kafka error code; UNKNOWN_SERVER when there is none. */
+enum error node_op_error(int16_t error_code);
 
 /* Completes with a Kafka error code of a response; its message is the reason. Nothing happens and
  * false is returned when the code is 0. */

@@ -14,9 +14,10 @@ enum {
 };
 
 static const struct fixed_entry entries[] = {
-    {".brokers", &brokers_class, false}, {".cluster", &cluster_class, false},
-    {".errors", &errors_class, false},   {".health", &health_class, false},
-    {".help", &help_class, false},       {NULL, NULL, false},
+    {".brokers", &brokers_class, false},    {".cluster", &cluster_class, false},
+    {".config", &node_config_class, false}, {".errors", &errors_class, false},
+    {".groups", &groups_class, false},      {".health", &health_class, false},
+    {".help", &help_class, false},          {NULL, NULL, false},
 };
 
 static struct inode *topic_inode(struct node_op *op, const struct catalog_topic *topic)

@@ -12,6 +12,7 @@
 enum { CREATE_PARTITIONS_VERSION = 3, ADMIN_TIMEOUT_MS = 30000, PARTITION_NAME_BYTES = 16 };
 
 static const struct fixed_entry entries[] = {
+    {".config", &topic_config_class, false},
     {".info", &topic_info_class, false},
     {NULL, NULL, false},
 };

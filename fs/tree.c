@@ -45,6 +45,7 @@ void tree_done(struct tree *tree)
 {
     ASSERT(list_empty(&tree->parked));
     ASSERT(list_empty(&tree->open_files));
+    groups_forget(tree);
     inode_table_done(&tree->inodes);
     errors_done(&tree->errors);
     block_pool_done(&tree->blocks);

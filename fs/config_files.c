@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration as files: topic/.config/KEY (read, write, rm = default) and the node's .config. */
+#include "catalog/config.h"
+#include "fs/partition_file.h"
+#include "handle/broker.h"
+#include "wire/api_create_partitions.h"
+#include "wire/api_incremental_alter_configs.h"
+
+#include <stdlib.h>
+
+enum {
+    ALTER_CONFIGS_VERSION = 1,
+    OPERATION_SET = 0, /* AlterConfigOp.OpType */
+    OPERATION_DELETE = 1,
+    PARTITIONS_MAX = 1000000,
+};
+
+/* ---- topic/.config/KEY ---- */
+
+static void key_render(struct node_op *op)
+{
+    struct tree *tree = op->op.tree;
+    enum config_source source;
+    const struct catalog_topic *topic = inode_topic(tree, op->op.inode);
+    if (topic == NULL) {
+        node_op_done(op, ERROR_STALE);
+        return;
+    }
+    const char *value =
+        config_topic_value(tree->broker->config, topic->config, op->op.inode->name, &source);
+    text_add(&op->text, "%s\n", value == NULL ? "" : value);
+    node_op_done(op, ERROR_NONE);
+}
+
+static void key_altered(struct node_op *op)
+{
+    const struct incremental_alter_configs_response *response = op->request.response;
+    if (response->responses_count != 1)
+        node_op_done(op, ERROR_UNKNOWN_SERVER);
+    else if (!node_op_refused(op, response->responses[0].error_code,
+                              response->responses[0].error_message))
+        node_op_done(op, ERROR_NONE);
+}
+
+/* IncrementalAlterConfigs of one key; the op completes with its answer. */
+static void key_alter(struct node_op *op, const char *key, int8_t operation, struct slice value)
+{
+    const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
+    if (topic == NULL) {
+        node_op_done(op, ERROR_STALE);
+        return;
+    }
+    if (!node_op_request(op, API_INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION))
+        return;
+    struct arena *arena = &op->request.arena;
+    struct incremental_alter_configs_request *body = op->request.body;
+    body->resources = arena_allocate_array(arena, 1, sizeof body->resources[0]);
+    struct incremental_alter_configs_request_alterable_config *config =
+        arena_allocate(arena, sizeof *config);
+    struct slice name = arena_copy(arena, slice_of(topic->name));
+    struct slice key_copy = arena_copy(arena, slice_of(key));
+    if (body->resources == NULL || config == NULL || slice_is_null(name) ||
+        slice_is_null(key_copy)) {
+        node_op_done(op, ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    incremental_alter_configs_request_alter_configs_resource_init(&body->resources[0]);
+    incremental_alter_configs_request_alterable_config_init(config);
+    config->name = key_copy;
+    config->config_operation = operation;
+    config->value = value;
+    body->resources[0].resource_type = CATALOG_RESOURCE_TOPIC;
+    body->resources[0].resource_name = name;
+    body->resources[0].configs = config;
+    body->resources[0].configs_count = 1;
+    body->resources_count = 1;
+    node_op_start(op, key_altered);
+}
+
+static void key_store(struct node_op *op)
+{
+    key_alter(op, op->op.inode->name, OPERATION_SET, op->input);
+}
+
+static const struct inode_class key_class = {
+    .name = "topic-config",
+    .mode = S_IFREG | 0666,
+    .render = key_render,
+    .store = key_store,
+};
+
+/* ---- topic/.config/partitions, replication.factor ---- */
+
+static void partitions_render(struct node_op *op)
+{
+    const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
+    if (topic != NULL)
+        text_add(&op->text, "%u\n", topic->partition_count);
+    node_op_done(op, topic != NULL ? ERROR_NONE : ERROR_STALE);
+}
+
+/* A whole positive number, or -1. */
+static int32_t input_count(const struct node_op *op)
+{
+    const char *text = op->input_text.bytes;
+    char *end;
+    if (text == NULL || *text < '0' || *text > '9')
+        return -1;
+    long count = strtol(text, &end, 10);
+    return *end != '\0' || count < 1 || count > PARTITIONS_MAX ? -1 : (int32_t)count;
+}
+
+static void partitions_grown(struct node_op *op)
+{
+    const struct create_partitions_response *response = op->request.response;
+    if (response->results_count != 1)
+        node_op_done(op, ERROR_UNKNOWN_SERVER);
+    else if (!node_op_refused(op, response->results[0].error_code,
+                              response->results[0].error_message))
+        node_op_done(op, ERROR_NONE);
+}
+
+static void partitions_store(struct node_op *op)
+{
+    const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
+    int32_t count = input_count(op);
+    if (topic == NULL)
+        node_op_done(op, ERROR_STALE);
+    else if (count < 0)
+        node_op_fail(op, ERROR_INVALID_PARTITIONS, "not a number of partitions");
+    else if ((uint32_t)count == topic->partition_count)
+        node_op_done(op, ERROR_NONE);
+    else
+        (void)topic_grow(op, topic->name, count, partitions_grown);
+}
+
+static const struct inode_class partitions_class = {
+    .name = "topic-partitions",
+    .mode = S_IFREG | 0666,
+    .render = partitions_render,
+    .store = partitions_store,
+};
+
+static uint32_t replica_count(struct node_op *op)
+{
+    struct catalog_partition partition;
+    const struct catalog *catalog = op->op.tree->broker->catalog;
+    const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
+    if (topic == NULL || !catalog_partition_find(catalog, topic, 0, &partition))
+        return 0;
+    return partition.replica_count;
+}
+
+static void replicas_render(struct node_op *op)
+{
+    text_add(&op->text, "%u\n", replica_count(op));
+    node_op_done(op, ERROR_NONE);
+}
+
+static void replicas_store(struct node_op *op)
+{
+    if (input_count(op) == (int32_t)replica_count(op))
+        node_op_done(op, ERROR_NONE);
+    else
+        node_op_fail(op, ERROR_INVALID_REPLICATION_FACTOR,
+                     "the cluster has no other nodes to put replicas on");
+}
+
+static const struct inode_class replicas_class = {
+    .name = "topic-replicas",
+    .mode = S_IFREG | 0666,
+    .render = replicas_render,
+    .store = replicas_store,
+};
+
+/* ---- topic/.config/ ---- */
+
+static const struct fixed_entry counts[] = {
+    {"partitions", &partitions_class, false},
+    {"replication.factor", &replicas_class, false},
+    {NULL, NULL, false},
+};
+
+static void topic_config_lookup(struct node_op *op)
+{
+    if (fixed_lookup(op, counts))
+        return;
+    if (config_find(CONFIG_TOPIC, op->name) == NULL)
+        node_op_done(op, ERROR_NOT_FOUND);
+    else
+        node_op_found(op, inode_fixed(op->op.tree, op->op.inode, &key_class, op->name));
+}
+
+static void topic_config_list(struct node_op *op)
+{
+    for (uint32_t i = 0; i < config_row_count; i++)
+        if (config_rows[i].scope & CONFIG_TOPIC)
+            listing_add(&op->listing, false, config_rows[i].key);
+    fixed_list(op, counts);
+    node_op_done(op, ERROR_NONE);
+}
+
+static void topic_config_make_file(struct node_op *op)
+{
+    node_op_fail(op, ERROR_INVALID_CONFIG, "no such topic configuration; the nearest is %s",
+                 config_nearest(CONFIG_TOPIC, op->name));
+}
+
+/* rm: back to the default. */
+static void topic_config_remove_file(struct node_op *op)
+{
+    if (config_find(CONFIG_TOPIC, op->name) == NULL)
+        node_op_fail(op, ERROR_NOT_PERMITTED, "has no default to go back to");
+    else
+        key_alter(op, op->name, OPERATION_DELETE, SLICE_NULL);
+}
+
+const struct inode_class topic_config_class = {
+    .name = "topic-configs",
+    .mode = S_IFDIR | 0777,
+    .lookup = topic_config_lookup,
+    .list = topic_config_list,
+    .make_file = topic_config_make_file,
+    .remove_file = topic_config_remove_file,
+};
+
+/* ---- .config ---- */
+
+static void node_config_render(struct node_op *op)
+{
+    const struct config_set *node = op->op.tree->broker->config;
+    for (uint32_t i = 0; i < config_row_count; i++) {
+        const struct config_row *row = &config_rows[i];
+        enum config_source source;
+        if (!(row->scope & CONFIG_NODE))
+            continue;
+        const char *value = config_node_value(node, row->key, &source);
+        if (row->sensitive)
+            text_add(&op->text, "%s=%s\n", row->key, value == NULL ? "" : "[hidden]");
+        else
+            text_add(&op->text, "%s=%s\n", row->key, value == NULL ? "" : value);
+    }
+    node_op_done(op, ERROR_NONE);
+}
+
+const struct inode_class node_config_class = {
+    .name = "node-config",
+    .mode = S_IFREG | 0400,
+    .render = node_config_render,
+};
