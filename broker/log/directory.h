@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The data directory of a node (one of log.dirs): lock, identity, Kafka's checkpoint files,
+/* The data directory of a node (one of log.dirs): identity, Kafka's checkpoint files,
  * clean-shutdown mark. Inside the monitor, except where said. */
 #ifndef BROKER_LOG_DIRECTORY_H
 #define BROKER_LOG_DIRECTORY_H
@@ -38,9 +38,9 @@ int64_t log_directory_start_offset(const struct log_directory *directory, const 
 int64_t log_directory_high_watermark(const struct log_directory *directory, const char *topic,
                                      int32_t partition);
 
-/* Remembers values for the next write; -1 leaves one as it is. */
-void log_directory_set(struct log_directory *directory, const char *topic, int32_t partition,
-                       int64_t recovery_point, int64_t start_offset, int64_t high_watermark);
+/* Remembers values for the next write; -1 leaves one as it is. OUT_OF_MEMORY: nothing changed. */
+enum error log_directory_set(struct log_directory *directory, const char *topic, int32_t partition,
+                             int64_t recovery_point, int64_t start_offset, int64_t high_watermark);
 void log_directory_forget(struct log_directory *directory, const char *topic, int32_t partition);
 
 /* Writes recovery-point-offset-checkpoint, log-start-offset-checkpoint and
