@@ -6,7 +6,8 @@ limit_seconds=180
 
 install_modules() {
     cp "$suite_dir/kafkajs/package.json" "$1/" &&
-        (cd "$1" && npm install --no-audit --no-fund --no-package-lock --ignore-scripts)
+        (cd "$1" && npm install --no-audit --no-fund --no-package-lock --ignore-scripts \
+            --fetch-retries 1 --fetch-retry-mintimeout 1000 --fetch-timeout 30000)
 }
 
 needs node npm

@@ -260,4 +260,7 @@ async function main() {
     process.exit(countFailed() === 0 ? 0 : 1);
 }
 
-main();
+main().catch((error) => {
+    check(false, 'the suite came to its end', `(${tell(error)})`);
+    process.exit(1);
+});

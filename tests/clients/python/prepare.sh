@@ -3,7 +3,7 @@
 
 install_requirements() {
     python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
-        -r "$suite_dir/python/requirements.txt"
+        --retries 1 --timeout 20 -r "$suite_dir/python/requirements.txt"
 }
 
 # Sets $environment.
