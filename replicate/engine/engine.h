@@ -27,7 +27,8 @@ struct engine_options {
     const char *directory; /* Absolute path of the Raft directory; made when absent. */
     uint64_t node_id;      /* Raft server id, > 0. */
     const char *address;   /* "host:port" of this node's listener. */
-    bool bootstrap;        /* Fresh directory: found a cluster of one. */
+    bool bootstrap;        /* Found a cluster of one if the directory is fresh; else that is
+                              NOT_FOUND. */
 };
 
 enum engine_role { ENGINE_UNAVAILABLE, ENGINE_FOLLOWER, ENGINE_CANDIDATE, ENGINE_LEADER };
@@ -41,14 +42,18 @@ struct engine_state {
     uint64_t snapshot_index;
 };
 
-/* Opens, recovers (snapshot, then log, applied to the catalog) and starts. `ready` comes on the
- * loop once this node leads a quorum of one and has applied everything before its barrier, or with
- * an error. */
+/* Opens and recovers: the newest snapshot is in the catalog when it returns, the log behind it is
+ * applied as the loop runs. `ready` comes on the loop once this node leads and has applied
+ * everything before its barrier, or with CLOSING. Outside the monitor and of any callback of the
+ * loop: when opening fails (MALFORMED: damaged files, which the failure names; STORAGE, DISK_FULL,
+ * ...) it runs the loop until nothing is left of it. */
 enum error engine_open(const struct engine_options *options,
                        void (*ready)(void *context, enum error error), void *context,
                        struct engine **ret_engine, struct failure *failure);
 
-/* The proposer to give to catalog_set_proposer. */
+/* The proposer to give to catalog_set_proposer. An outcome of REQUEST_TIMED_OUT or CLOSING is
+ * unknown: the command may be in the log; proposing it again with the same id is safe. DISK_FULL:
+ * refused, and taken again once there is space. */
 struct catalog_proposer *engine_proposer(struct engine *engine);
 
 /* Any thread. */
