@@ -40,7 +40,7 @@ MAY_INCLUDE = {
     "replicate": {"base", "record", "wire", "partition", "catalog"},
     # A file operation is the handler call a request would be, with the request's own structs; reads of
     # committed bytes go to the log without a loop.
-    "fs": {"base", "record", "wire", "log", "partition", "catalog", "handle"},
+    "fs": {"base", "record", "wire", "log", "partition", "catalog", "group", "handle"},
     "daemon": {"base", "record", "wire", "log", "partition", "catalog", "group", "secure",
                "handle", "net", "replicate", "fs"},
 }
