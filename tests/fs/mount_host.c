@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node without a port and without consensus, for trying and measuring the mount alone:
  *
- *   mount_host DATA-DIRECTORY MOUNTPOINT [MOUNT-OPTIONS [KEY=VALUE...]]
+ *   mount_host DATA-DIRECTORY MOUNTPOINT [MOUNT-OPTIONS [KEY=VALUE | :TOPIC=PARTITIONS]...]
  *
  * Commands are applied the moment they are proposed; metadata is gone when it ends. SIGTERM, SIGINT
  * and umount end it. */
@@ -154,6 +154,35 @@ static void found_cluster(struct host *host)
     catalog_propose(host->broker.catalog, &command, &host->node_register);
 }
 
+struct made_topic {
+    struct topic_creation creation;
+    struct arena arena;
+};
+
+static void topic_made(struct topic_creation *creation)
+{
+    must(creation->error, "make a topic");
+    struct made_topic *made = container_of(creation, struct made_topic, creation);
+    arena_done(&made->arena);
+    memory_free(made);
+}
+
+/* Inside the monitor. ":orders", "3". */
+static void make_topic(struct host *host, const char *name, const char *partitions)
+{
+    struct made_topic *made = memory_allocate(sizeof *made);
+    if (made == NULL)
+        must(ERROR_OUT_OF_MEMORY, name);
+    struct slice reason = SLICE_EMPTY;
+    arena_init(&made->arena, 16 << 20);
+    made->creation.name = slice_of(name + 1);
+    made->creation.partition_count = (int32_t)strtol(partitions, NULL, 10);
+    made->creation.replication_factor = -1;
+    made->creation.done = topic_made;
+    must(topic_creation_plan(&host->broker, &made->arena, &made->creation, &reason), name);
+    topic_creation_start(&host->broker, &made->creation);
+}
+
 static void mount_ended(void *context)
 {
     struct host *host = context;
@@ -186,6 +215,8 @@ static void read_settings(struct host *host, int count, char **settings)
         if (equals == NULL)
             must(ERROR_INVALID_CONFIG, settings[i]);
         *equals = '\0';
+        if (settings[i][0] == ':')
+            continue;
         must(config_set_put(host->config, CONFIG_NODE, settings[i], equals + 1, reason),
              settings[i]);
     }
@@ -232,6 +263,11 @@ int main(int argument_count, char **arguments)
     monitor_enter(host.monitor);
     make_parts(&host, arguments[1]);
     found_cluster(&host);
+    monitor_leave(host.monitor); /* The node is registered when it is left. */
+    monitor_enter(host.monitor);
+    for (int i = 4; i < argument_count; i++)
+        if (arguments[i][0] == ':')
+            make_topic(&host, arguments[i], arguments[i] + strlen(arguments[i]) + 1);
     monitor_leave(host.monitor);
     run_mount(&host, arguments[2], argument_count > 3 ? arguments[3] : "");
     return 0;
