@@ -93,3 +93,17 @@ enum error failure_at(struct failure *failure, enum error code, const char *form
     (void)snprintf(failure->where + used, sizeof failure->where - used, ": %s", inner);
     return code;
 }
+
+enum error failure_because(struct failure *failure, enum error code, const char *format, ...)
+{
+    ASSERT(code != ERROR_NONE);
+    if (failure == NULL)
+        return code;
+    ASSERT(failure->code == ERROR_NONE);
+    failure->code = code;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(failure->where, sizeof failure->where, format, arguments);
+    va_end(arguments);
+    return code;
+}

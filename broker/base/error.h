@@ -150,4 +150,8 @@ struct failure {
 enum error failure_at(struct failure *failure, enum error code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for a first step that says everything itself: the code's own text is left out. */
+enum error failure_because(struct failure *failure, enum error code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

@@ -67,11 +67,12 @@ enum error background_begin(struct background *background, bool foreground, stru
         return ERROR_NONE;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return failure_at(failure, ERROR_UNKNOWN_SERVER, "pipe: %s", strerror(errno));
+        return failure_because(failure, ERROR_UNKNOWN_SERVER, "pipe: %s", strerror(errno));
     (void)fflush(NULL);
     pid_t child = fork();
     if (child < 0) {
-        enum error error = failure_at(failure, ERROR_UNKNOWN_SERVER, "fork: %s", strerror(errno));
+        enum error error =
+            failure_because(failure, ERROR_UNKNOWN_SERVER, "fork: %s", strerror(errno));
         (void)close(ends[0]);
         (void)close(ends[1]);
         return error;
@@ -96,7 +97,7 @@ enum error background_redirect(const struct background *background, const char *
     enum error error = ERROR_NONE;
     if (nowhere < 0 || reports < 0 || dup2(nowhere, STDIN_FILENO) < 0 ||
         dup2(nowhere, STDOUT_FILENO) < 0 || dup2(reports, STDERR_FILENO) < 0)
-        error = failure_at(failure, ERROR_STORAGE, "%s: %s", path, strerror(errno));
+        error = failure_because(failure, ERROR_STORAGE, "%s: %s", path, strerror(errno));
     if (nowhere >= 0)
         (void)close(nowhere);
     if (reports >= 0)

@@ -17,17 +17,19 @@ static enum error lock_file(const char *directory, int *ret_lock, struct failure
     char path[PATH_MAX];
     int size = snprintf(path, sizeof path, "%s/.lock", directory);
     if (size < 0 || (size_t)size >= sizeof path)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
+        return failure_because(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0)
-        return failure_at(failure, error_from_errno(errno), "%s: %s", path, strerror(errno));
+        return failure_because(failure, error_from_errno(errno), "%s: %s", path, strerror(errno));
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (flock(lock, LOCK_EX | LOCK_NB) != 0 || fcntl(lock, F_SETLK, &whole) != 0) {
         int refused = errno;
         (void)close(lock);
         if (refused == EWOULDBLOCK || refused == EAGAIN || refused == EACCES)
-            return failure_at(failure, ERROR_EXISTS, "%s is in use by another node", directory);
-        return failure_at(failure, error_from_errno(refused), "%s: %s", path, strerror(refused));
+            return failure_because(failure, ERROR_EXISTS, "%s is in use by another node",
+                                   directory);
+        return failure_because(failure, error_from_errno(refused), "%s: %s", path,
+                               strerror(refused));
     }
     *ret_lock = lock;
     return ERROR_NONE;
@@ -39,8 +41,8 @@ enum error data_lock(const struct settings *settings, struct data *ret_data,
     struct data data = {.lock = -1};
     enum error error = storage_directory_open(settings->data_directory, &data.storage);
     if (error != ERROR_NONE)
-        return failure_at(failure, error, "log.dirs=%s: %s", settings->data_directory,
-                          strerror(errno));
+        return failure_because(failure, error, "log.dirs=%s: %s", settings->data_directory,
+                               strerror(errno));
     error = lock_file(settings->data_directory, &data.lock, failure);
     if (error != ERROR_NONE) {
         storage_directory_close(data.storage);
@@ -56,9 +58,9 @@ static enum error identify(const struct settings *settings, struct executor *exe
     const struct log_identity *known = log_directory_identity(data->directory);
     if (!uuid_is_zero(&known->cluster_id)) {
         if (known->node_id != settings->node_id)
-            return failure_at(failure, ERROR_INVALID_CONFIG,
-                              "%s belongs to node %d, but node.id is %d", settings->data_directory,
-                              known->node_id, settings->node_id);
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "%s belongs to node %d, but node.id is %d",
+                                   settings->data_directory, known->node_id, settings->node_id);
         return ERROR_NONE;
     }
     struct log_identity identity = {
@@ -100,7 +102,7 @@ enum error pid_file_write(const char *path, struct failure *failure)
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     enum error error = ERROR_NONE;
     if (file < 0 || write(file, text, (size_t)size) != size)
-        error = failure_at(failure, ERROR_STORAGE, "%s: %s", path, strerror(errno));
+        error = failure_because(failure, ERROR_STORAGE, "%s: %s", path, strerror(errno));
     if (file >= 0)
         (void)close(file);
     return error;

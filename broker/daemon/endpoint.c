@@ -10,7 +10,7 @@
 
 static enum error refuse(struct failure *failure, struct slice text, const char *why)
 {
-    return failure_at(failure, ERROR_INVALID_CONFIG, "\"%.*s\" %s", SLICE_PRINT(text), why);
+    return failure_because(failure, ERROR_INVALID_CONFIG, "\"%.*s\" %s", SLICE_PRINT(text), why);
 }
 
 static bool name_valid(struct slice name)
@@ -73,20 +73,20 @@ enum error endpoint_parse_list(const char *key, const char *list, struct endpoin
     struct slice element;
     while (config_list_next(&list, &element)) {
         if (count == ENDPOINTS_MAX)
-            return failure_at(failure, ERROR_INVALID_CONFIG, "%s: more than %d", key,
-                              ENDPOINTS_MAX);
+            return failure_because(failure, ERROR_INVALID_CONFIG, "%s: more than %d", key,
+                                   ENDPOINTS_MAX);
         enum error error = endpoint_parse(element, &ret_endpoints[count], failure);
         if (error != ERROR_NONE)
             return failure_at(failure, error, "%s", key);
         for (uint32_t i = 0; i < count; i++) {
             if (strcmp(ret_endpoints[i].name, ret_endpoints[count].name) == 0)
-                return failure_at(failure, ERROR_INVALID_CONFIG, "%s: two are named %s", key,
-                                  ret_endpoints[i].name);
+                return failure_because(failure, ERROR_INVALID_CONFIG, "%s: two are named %s", key,
+                                       ret_endpoints[i].name);
         }
         count++;
     }
     if (count == 0)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "%s: none is given", key);
+        return failure_because(failure, ERROR_INVALID_CONFIG, "%s: none is given", key);
     *ret_count = count;
     return ERROR_NONE;
 }
@@ -105,6 +105,6 @@ enum error endpoint_protocol(const char *map, const char *name, struct slice *re
         *ret_protocol = slice_from(colon + 1, element.size - size - 1);
         return ERROR_NONE;
     }
-    return failure_at(failure, ERROR_INVALID_CONFIG,
-                      "listener.security.protocol.map has no protocol for %s", name);
+    return failure_because(failure, ERROR_INVALID_CONFIG,
+                           "listener.security.protocol.map has no protocol for %s", name);
 }

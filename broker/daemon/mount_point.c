@@ -57,21 +57,22 @@ enum error mount_point_check(const struct settings *settings, struct failure *fa
     if (stat(path, &status) != 0) {
         if (errno == ENOTCONN)
             return ERROR_NONE;
-        return failure_at(failure, ERROR_INVALID_CONFIG, "mount point %s: %s", path,
-                          strerror(errno));
+        return failure_because(failure, ERROR_INVALID_CONFIG, "mount point %s: %s", path,
+                               strerror(errno));
     }
     if (!S_ISDIR(status.st_mode))
-        return failure_at(failure, ERROR_INVALID_CONFIG, "mount point %s: not a directory", path);
+        return failure_because(failure, ERROR_INVALID_CONFIG, "mount point %s: not a directory",
+                               path);
     char mount[PATH_MAX];
     char data[PATH_MAX];
     resolve(path, mount);
     resolve(settings->data_directory, data);
     if (is_inside(data, mount))
-        return failure_at(failure, ERROR_INVALID_CONFIG,
-                          "the data directory %s is inside the mount point %s", data, mount);
+        return failure_because(failure, ERROR_INVALID_CONFIG,
+                               "the data directory %s is inside the mount point %s", data, mount);
     int refused;
     if (!is_empty(path, &refused))
-        return failure_at(failure, ERROR_INVALID_CONFIG, "mount point %s: %s", path,
-                          refused == 0 ? "not empty" : strerror(refused));
+        return failure_because(failure, ERROR_INVALID_CONFIG, "mount point %s: %s", path,
+                               refused == 0 ? "not empty" : strerror(refused));
     return ERROR_NONE;
 }

@@ -17,6 +17,7 @@
 #include "daemon/control.h"
 #include "daemon/data.h"
 #include "daemon/settings.h"
+#include "fs/mount.h"
 #include "handle/broker.h"
 #include "net/listener.h"
 #include "replicate/engine/engine.h"
@@ -40,6 +41,7 @@ struct node {
     struct broker broker;
     struct partition_reporter reporter;
     struct broker_follower *follower;
+    struct mount *mount;
     struct catalog_proposal proposal; /* Of the start: one at a time. */
 
     struct control_call proposal_ended;
@@ -48,8 +50,7 @@ struct node {
     bool engine_stopping;
     bool engine_is_closed;
     struct control_call stop_asked; /* By the mount. */
-    atomic_bool stop_posted;
-    uv_timer_t stop_timer; /* Waits for partitions, and the deadline of stopping. */
+    uv_timer_t stop_timer;          /* Waits for partitions, and the deadline of stopping. */
     int64_t stop_started_ms;
     bool stop_timer_opened;
 };

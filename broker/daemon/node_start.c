@@ -43,11 +43,12 @@ static enum error port_open(struct node *node)
         return error;
     for (uint32_t i = 0; i < settings->listener_count; i++) {
         if (!settings->insecure && !net_is_loopback(node->net, i))
-            return failure_at(&node->failure, ERROR_INVALID_CONFIG,
-                              "listener %s://%s:%u is not loopback and has no authentication: set "
-                              "topicfs.insecure=true to allow it",
-                              settings->listeners[i].name, settings->listeners[i].host,
-                              settings->listeners[i].port);
+            return failure_because(
+                &node->failure, ERROR_INVALID_CONFIG,
+                "listener %s://%s:%u is not loopback and has no authentication: set "
+                "topicfs.insecure=true to allow it",
+                settings->listeners[i].name, settings->listeners[i].host,
+                settings->listeners[i].port);
     }
     return ERROR_NONE;
 }
@@ -185,6 +186,36 @@ static enum error broker_make(struct node *node)
     return error;
 }
 
+static void stop_asked(struct control_call *call)
+{
+    node_stop(container_of(call, struct node, stop_asked));
+}
+
+/* On a thread of the mount, once: umount(8). */
+static void mount_ended(void *context)
+{
+    struct node *node = context;
+    node->stop_asked.run = stop_asked;
+    control_post(&node->control, &node->stop_asked);
+}
+
+static enum error mount_begin(struct node *node)
+{
+    const struct settings *settings = node->settings;
+    if (settings->mount_point == NULL)
+        return ERROR_NONE;
+    struct mount_settings mount = {
+        .path = settings->mount_point,
+        .options = settings->mount_options,
+        .threads = settings->mount_threads,
+        .monitor = node->control.monitor,
+        .broker = &node->broker,
+        .ended = mount_ended,
+        .context = node,
+    };
+    return mount_open(&mount, &node->mount, &node->failure);
+}
+
 static void serve(struct node *node)
 {
     monitor_enter(node->control.monitor);
@@ -200,6 +231,11 @@ static void serve(struct node *node)
         return;
     }
     node->net_started = true;
+    error = mount_begin(node);
+    if (error != ERROR_NONE) {
+        node_start_failed(node, error, "mount");
+        return;
+    }
     error = pid_file_write(node->settings->pid_file, &node->failure);
     if (error != ERROR_NONE) {
         node_start_failed(node, error, "write the pid file");
@@ -208,8 +244,9 @@ static void serve(struct node *node)
     node->state = NODE_RUNNING;
     int64_t took_ns = executor_monotonic_ns(node->broker.executor) - node->started_ns;
     report(REPORT_INFO, "node_started", "",
-           "node=%d port=%u data=%s partitions=%u clean=%s took_ms=%lld", node->broker.node_id,
-           net_port(node->net, 0), node->settings->data_directory,
+           "node=%d port=%u data=%s mount=%s partitions=%u clean=%s took_ms=%lld",
+           node->broker.node_id, net_port(node->net, 0), node->settings->data_directory,
+           node->mount == NULL ? "none" : node->settings->mount_point,
            catalog_partition_count(node->catalog),
            node->data.fresh || log_directory_was_clean(node->data.directory) ? "yes" : "no",
            (long long)(took_ns / 1000000));

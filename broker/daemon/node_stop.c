@@ -164,6 +164,7 @@ void node_stop(struct node *node)
         notify_service_manager("STOPPING=1");
         report(REPORT_INFO, "node_stopping", "", "node=%d", node->settings->node_id);
     }
+    mount_close(node->mount);
     monitor_enter(node->control.monitor);
     node->broker.stopping = true;
     if (node->broker.groups != NULL)
@@ -183,6 +184,7 @@ void node_stop(struct node *node)
 void node_done(struct node *node)
 {
     net_free(node->net);
+    mount_free(node->mount);
     fetch_sessions_free(node->broker.fetch_sessions);
     if (node->engine != NULL)
         engine_free(node->engine);

@@ -4,7 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
-#include "base/storage.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -26,13 +26,13 @@ struct loading {
 static enum error put(const struct loading *loading, const char *key, const char *value)
 {
     if (config_find(CONFIG_NODE, key) == NULL)
-        return failure_at(loading->failure, ERROR_INVALID_CONFIG,
-                          "unknown key %s; the nearest known one is %s", key,
-                          config_nearest(CONFIG_NODE, key));
+        return failure_because(loading->failure, ERROR_INVALID_CONFIG,
+                               "unknown key %s; the nearest known one is %s", key,
+                               config_nearest(CONFIG_NODE, key));
     char reason[CONFIG_REASON_BYTES];
     enum error error = config_set_put(loading->config, CONFIG_NODE, key, value, reason);
     if (error == ERROR_INVALID_CONFIG)
-        return failure_at(loading->failure, error, "%s=%s %s", key, value, reason);
+        return failure_because(loading->failure, error, "%s=%s %s", key, value, reason);
     return error;
 }
 
@@ -47,7 +47,7 @@ static enum error file_read(const char *path, char **ret_text, size_t *ret_size,
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "%s: %s", path, strerror(errno));
+        return failure_because(failure, ERROR_INVALID_CONFIG, "%s: %s", path, strerror(errno));
     char *text = memory_allocate_raw(PROPERTIES_BYTES_MAX + 1);
     size_t size = text == NULL ? 0 : fread(text, 1, PROPERTIES_BYTES_MAX + 1, file);
     int refused = ferror(file) ? errno : 0;
@@ -56,9 +56,9 @@ static enum error file_read(const char *path, char **ret_text, size_t *ret_size,
     if (text == NULL)
         error = ERROR_OUT_OF_MEMORY;
     else if (refused != 0)
-        error = failure_at(failure, ERROR_INVALID_CONFIG, "%s: %s", path, strerror(refused));
+        error = failure_because(failure, ERROR_INVALID_CONFIG, "%s: %s", path, strerror(refused));
     else if (size > PROPERTIES_BYTES_MAX)
-        error = failure_at(failure, ERROR_INVALID_CONFIG, "%s: larger than 1 MiB", path);
+        error = failure_because(failure, ERROR_INVALID_CONFIG, "%s: larger than 1 MiB", path);
     if (error != ERROR_NONE) {
         memory_free(text);
         return error;
@@ -88,8 +88,8 @@ static enum error load_override(const struct loading *loading, const char *text)
 {
     const char *equals = strchr(text, '=');
     if (equals == NULL || equals == text)
-        return failure_at(loading->failure, ERROR_INVALID_CONFIG, "--override %s is not KEY=VALUE",
-                          text);
+        return failure_because(loading->failure, ERROR_INVALID_CONFIG,
+                               "--override %s is not KEY=VALUE", text);
     char *key = memory_copy_text(text, (size_t)(equals - text));
     if (key == NULL)
         return ERROR_OUT_OF_MEMORY;
@@ -112,7 +112,7 @@ static enum error load_config(const struct options *options, struct config_set *
     char reason[CONFIG_REASON_BYTES];
     error = config_node_check(config, reason);
     if (error == ERROR_INVALID_CONFIG)
-        return failure_at(failure, error, "%s", reason);
+        return failure_because(failure, error, "%s", reason);
     return error;
 }
 
@@ -151,22 +151,22 @@ static enum error choose_data_directory(struct settings *settings, struct failur
     if (list == NULL) {
         const char *home = getenv("HOME");
         if (geteuid() != 0 && (home == NULL || home[0] != '/'))
-            return failure_at(failure, ERROR_INVALID_CONFIG,
-                              "log.dirs is not set and HOME says nothing");
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "log.dirs is not set and HOME says nothing");
         settings->data_directory = geteuid() == 0 ? format_path("/var/lib/topicfs", "")
                                                   : format_path(home, "/.local/share/topicfs");
     } else {
         struct slice first;
         struct slice other;
         if (!config_list_next(&list, &first))
-            return failure_at(failure, ERROR_INVALID_CONFIG, "log.dirs is empty");
+            return failure_because(failure, ERROR_INVALID_CONFIG, "log.dirs is empty");
         if (config_list_next(&list, &other))
-            return failure_at(failure, ERROR_INVALID_CONFIG,
-                              "log.dirs names several directories: one node keeps one here");
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "log.dirs names several directories: one node keeps one here");
         settings->data_directory = absolute_path(first);
     }
     if (settings->data_directory == NULL)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
+        return failure_because(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
     return ERROR_NONE;
 }
 
@@ -176,10 +176,11 @@ static enum error choose_files(struct settings *settings, struct failure *failur
     settings->pid_file = path == NULL ? format_path(settings->data_directory, "/topicfs.pid")
                                       : absolute_path(slice_of(path));
     if (settings->pid_file == NULL)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "topicfs.pid.file is too long a path");
+        return failure_because(failure, ERROR_INVALID_CONFIG,
+                               "topicfs.pid.file is too long a path");
     settings->report_file = format_path(settings->data_directory, "/topicfs.report");
     if (settings->report_file == NULL)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
+        return failure_because(failure, ERROR_INVALID_CONFIG, "log.dirs is too long a path");
     return ERROR_NONE;
 }
 
@@ -190,17 +191,16 @@ static enum error choose_mount(const struct options *options, struct settings *s
         return ERROR_NONE;
     settings->mount_point = absolute_path(slice_of(options->mount_point));
     if (settings->mount_point == NULL)
-        return failure_at(failure, ERROR_INVALID_CONFIG, "the mount point is too long a path");
-    size_t size = 1;
-    for (size_t i = 0; i < options->mount_option_count; i++)
-        size += strlen(options->mount_options[i]) + 1;
-    settings->mount_options = memory_allocate(size);
-    if (settings->mount_options == NULL)
-        return ERROR_OUT_OF_MEMORY;
-    char *next = settings->mount_options;
-    for (size_t i = 0; i < options->mount_option_count; i++)
-        next += snprintf(next, size - (size_t)(next - settings->mount_options), "%s%s",
-                         i == 0 ? "" : ",", options->mount_options[i]);
+        return failure_because(failure, ERROR_INVALID_CONFIG, "the mount point is too long a path");
+    settings->mount_options = mount_options_default(geteuid() == 0);
+    for (size_t i = 0; i < options->mount_option_count; i++) {
+        enum error error =
+            mount_options_parse(options->mount_options[i], &settings->mount_options, failure);
+        if (error != ERROR_NONE)
+            return failure_at(failure, error, "-o %s", options->mount_options[i]);
+    }
+    int64_t threads = config_node_number(settings->config, "topicfs.mount.threads");
+    settings->mount_threads = (uint32_t)(threads < MOUNT_THREADS_MAX ? threads : MOUNT_THREADS_MAX);
     return ERROR_NONE;
 }
 
@@ -250,9 +250,9 @@ static enum error check_protocol(const struct settings *settings, const struct e
     if (error != ERROR_NONE)
         return error;
     if (!slice_equals_text(protocol, "PLAINTEXT"))
-        return failure_at(failure, ERROR_INVALID_CONFIG,
-                          "listener %s: %.*s is not supported yet, only PLAINTEXT", endpoint->name,
-                          SLICE_PRINT(protocol));
+        return failure_because(failure, ERROR_INVALID_CONFIG,
+                               "listener %s: %.*s is not supported yet, only PLAINTEXT",
+                               endpoint->name, SLICE_PRINT(protocol));
     return ERROR_NONE;
 }
 
@@ -287,11 +287,11 @@ static enum error choose_advertised(struct settings *settings, struct failure *f
                strcmp(settings->listeners[at].name, listed[i].name) != 0)
             at++;
         if (at == settings->listener_count)
-            return failure_at(failure, ERROR_INVALID_CONFIG,
-                              "advertised.listeners: listeners has no %s", listed[i].name);
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "advertised.listeners: listeners has no %s", listed[i].name);
         if (listed[i].host[0] == '\0')
-            return failure_at(failure, ERROR_INVALID_CONFIG, "advertised.listeners: %s has no host",
-                              listed[i].name);
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "advertised.listeners: %s has no host", listed[i].name);
         settings->advertised[at] = listed[i];
     }
     return ERROR_NONE;
@@ -345,7 +345,6 @@ void settings_done(struct settings *settings)
     config_set_free(settings->config);
     memory_free(settings->data_directory);
     memory_free(settings->mount_point);
-    memory_free(settings->mount_options);
     memory_free(settings->pid_file);
     memory_free(settings->report_file);
     memory_free(settings->listeners);

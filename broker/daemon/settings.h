@@ -7,6 +7,7 @@
 #include "catalog/config.h"
 #include "daemon/endpoint.h"
 #include "daemon/options.h"
+#include "fs/options.h"
 #include "net/listener.h"
 
 struct settings {
@@ -14,9 +15,10 @@ struct settings {
     int32_t node_id;
     char *data_directory; /* Absolute. */
     char *mount_point;    /* Absolute; NULL: none. */
-    char *mount_options;  /* "a,b": every -o, joined. */
-    char *pid_file;       /* Absolute. */
-    char *report_file;    /* Absolute: where a daemon's standard error goes. */
+    struct mount_options mount_options;
+    uint32_t mount_threads;
+    char *pid_file;    /* Absolute. */
+    char *report_file; /* Absolute: where a daemon's standard error goes. */
     struct endpoint *listeners;
     struct endpoint *advertised; /* As many as listeners, in their order. */
     uint32_t listener_count;

@@ -46,7 +46,8 @@ enum error address_resolve(const char *host, uint16_t port, struct address *ret_
     struct addrinfo *found = NULL;
     int refused = getaddrinfo(host, service, &hints, &found);
     if (refused != 0)
-        return failure_at(failure, ERROR_NOT_FOUND, "resolve %s: %s", host, gai_strerror(refused));
+        return failure_because(failure, ERROR_NOT_FOUND, "resolve %s: %s", host,
+                               gai_strerror(refused));
     ASSERT(found->ai_addrlen <= sizeof ret_address->storage);
     *ret_address = (struct address){.size = found->ai_addrlen};
     memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);
@@ -150,12 +151,12 @@ enum error address_listen(const struct address *address,
     int descriptor =
         socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
-        return failure_at(failure, error_of_socket(errno), "socket: %s", strerror(errno));
+        return failure_because(failure, error_of_socket(errno), "socket: %s", strerror(errno));
     const char *refused = socket_prepare(descriptor, address, options);
     if (refused != NULL) {
         enum error error = error_of_socket(errno);
-        error = failure_at(failure, error, "%s %s port %u: %s", refused, text,
-                           address_port(address), strerror(errno));
+        error = failure_because(failure, error, "%s %s port %u: %s", refused, text,
+                                address_port(address), strerror(errno));
         (void)close(descriptor);
         return error;
     }

@@ -52,6 +52,19 @@ static void a_failure_reads_from_the_outermost_step(void **state)
     assert_int_equal(failure_at(NULL, ERROR_STORAGE, "nobody prints it"), ERROR_STORAGE);
 }
 
+/* A step that says it all stands alone; outer steps go before it. */
+static void a_failure_that_says_everything_has_no_text_behind_it(void **state)
+{
+    (void)state;
+    struct failure failure = {.code = ERROR_NONE};
+    assert_int_equal(failure_because(&failure, ERROR_EXISTS, "port %d is taken", 9092),
+                     ERROR_EXISTS);
+    assert_int_equal(failure_at(&failure, ERROR_CLOSING, "listen"), ERROR_CLOSING);
+    assert_string_equal(failure.where, "listen: port 9092 is taken");
+    assert_int_equal(failure.code, ERROR_EXISTS);
+    assert_int_equal(failure_because(NULL, ERROR_EXISTS, "nobody prints it"), ERROR_EXISTS);
+}
+
 /* Steps longer than the room are cut, and the text stays terminated. */
 static void a_long_failure_is_cut(void **state)
 {
@@ -68,6 +81,7 @@ int main(void)
         cmocka_unit_test(every_error_answers_at_both_doors),
         cmocka_unit_test(errnos_of_the_disk_have_rows),
         cmocka_unit_test(a_failure_reads_from_the_outermost_step),
+        cmocka_unit_test(a_failure_that_says_everything_has_no_text_behind_it),
         cmocka_unit_test(a_long_failure_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
