@@ -97,6 +97,7 @@ static void fetch_start(struct node *node, struct request *request)
     }
     *records = (struct records){
         .parts = parts, .parts_count = (uint32_t)parts_count, .release = holder_release};
+    (void)atomic_fetch_add(&node->holders_given, (int)parts_count);
     request_complete(request);
 }
 

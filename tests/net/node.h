@@ -34,6 +34,7 @@ struct node {
     int produced_count;
     int64_t produced_last; /* Timeout of the last Produce: its number. */
     bool produced_in_order;
+    atomic_int holders_given;
     atomic_int holders_released;
     atomic_bool closed;
 };

@@ -31,6 +31,11 @@ static void file_ranges_arrive_intact(void **state)
     node_stop(&node);
 }
 
+static int holders_given(struct node *node)
+{
+    return atomic_load(&node->holders_given);
+}
+
 static int holders(struct node *node)
 {
     return atomic_load(&node->holders_released);
@@ -51,6 +56,7 @@ static void closing_in_the_middle_releases_every_holder(void **state)
         client_send(client, frame, frame_fetch(i, 16 << 20, 0, frame, sizeof frame));
     uint8_t some[1000];
     assert_true(client_read(client, some, sizeof some));
+    node_wait(&node, holders_given, 24);
     (void)close(client);
     node_wait(&node, node_connections, 0);
     node_wait(&node, holders, 24);
