@@ -424,6 +424,8 @@ enum error engine_open(const struct engine_options *options,
         return error;
     }
     state_publish(engine);
+    /* A quorum of one leads already: a turn of the loop now, not with the first tick. */
+    (void)uv_async_send(&engine->wake);
     *ret_engine = engine;
     return ERROR_NONE;
 }

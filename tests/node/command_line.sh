@@ -43,7 +43,7 @@ refused 'two listeners of one name' 'two are named A' "${here[@]}" \
 refused 'a listener with no protocol' 'no protocol for B' "${here[@]}" --override listeners=B://:1
 refused 'a protocol that is not there yet' 'only PLAINTEXT' "${here[@]}" --override listeners=SSL://127.0.0.1:0
 refused 'an address that is not loopback' 'topicfs.insecure=true' "${here[@]}" --override listeners=PLAINTEXT://:0
-refused 'an address of another machine' '192.0.2.1' "${here[@]}" --override listeners=PLAINTEXT://192.0.2.1:0
+refused 'a name that is nowhere' 'resolve nowhere.example.com' "${here[@]}" --override listeners=PLAINTEXT://nowhere.example.com:0
 refused 'an advertised name of no listener' 'listeners has no C' "${here[@]}" \
     --override advertised.listeners=C://localhost:1
 
