@@ -174,11 +174,8 @@ static void take_answer(struct load *load, struct connection *connection, struct
         fail("an answer that nobody waits for");
     if (load->wish->is_fetch) {
         connection->offset = answer_check_fetch(answer, &load->arena, connection->offset, &bytes);
-        if (bytes == 0) {
-            if (connection->offset == 0)
-                fail("nothing to fetch");
-            connection->offset = 0; /* The end: again from the beginning. */
-        }
+        if (bytes == 0)
+            fail("nothing to fetch");
     } else {
         answer_check_produce(answer, &load->arena);
     }
