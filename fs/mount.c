@@ -3,7 +3,7 @@
  *
  *   mount_open   prepare the point, mount, start workers
  *   worker       receive one request, process it (ops.c), again; never waits for anything else
- *   mount_close  detach, tails, cancel waits, wake the workers out of read(2), join, destroy */
+ *   mount_close  wake the workers out of read(2), join; tails; cancel waits; unmount, destroy */
 #include "fs/mount.h"
 
 #include "base/assertion.h"
@@ -210,20 +210,18 @@ void mount_close(struct mount *mount)
         return;
     struct tree *tree = &mount->tree;
     atomic_store(&mount->closing, true);
-    if (!fuse_session_exited(mount->session))
-        (void)mount_point_detach(mount->path); /* Also when files in it are open. */
+    workers_join(mount);
     store_tails(mount);
     for (int waited = 0; waited < TAILS_WAIT_MS && waits_left(tree); waited += WAKE_INTERVAL_MS) {
         struct timespec pause = {0, WAKE_INTERVAL_MS * 1000000L};
         (void)nanosleep(&pause, NULL);
     }
-    workers_join(mount);
     monitor_enter(tree->monitor);
     op_cancel_all(tree);
     while (!list_empty(&tree->open_files))
         open_file_free(tree, container_of(tree->open_files.next, struct open_file, link));
     monitor_leave(tree->monitor);
-    fuse_session_unmount(mount->session);
+    fuse_session_unmount(mount->session); /* Also when files in it are open. */
     fuse_session_destroy(mount->session);
     mount->session = NULL;
 }

@@ -34,8 +34,8 @@ struct mount_settings {
 enum error mount_open(const struct mount_settings *settings, struct mount **ret_mount,
                       struct failure *failure);
 
-/* Detaches: from now on nobody finds the path. Open files' unended lines become records; operations
- * under way end (waits as interrupted); threads end. Outside the monitor, on none of the mount's
+/* Threads end; open files' unended lines become records; operations under way end (after a moment,
+ * as interrupted); the path is unmounted, also when files in it are open. Outside the monitor, on none of the mount's
  * threads, before partitions and catalog go. What was asked of the quorum and is still under way is
  * waited for by mount_free. Accepts NULL. */
 void mount_close(struct mount *mount);

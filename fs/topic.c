@@ -136,6 +136,12 @@ static void topic_make_file(struct node_op *op)
     (void)topic_grow(op, topic->name, index + 1, partition_added);
 }
 
+static void topic_remove_file(struct node_op *op)
+{
+    node_op_fail(op, ERROR_NOT_PERMITTED,
+                 "partitions stay with their topic: rmdir deletes it, retention its records");
+}
+
 const struct inode_class topic_class = {
     .name = "topic",
     .mode = S_IFDIR | 0777,
@@ -143,4 +149,5 @@ const struct inode_class topic_class = {
     .lookup = topic_lookup,
     .list = topic_list,
     .make_file = topic_make_file,
+    .remove_file = topic_remove_file,
 };
