@@ -192,6 +192,10 @@ bool node_op_request(struct node_op *op, int16_t api_key, int16_t version)
     const struct api *api = api_find(api_key);
     ASSERT(api != NULL);
     ASSERT(api_supports(api, version));
+    if (!handle_supports(api_key)) {
+        node_op_fail(op, ERROR_UNSUPPORTED_VERSION, "%s is not in this build", api->name);
+        return false;
+    }
     if (op->has_request)
         request_done(&op->request);
     op->has_request = true;
