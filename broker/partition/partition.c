@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A replica's life: opened on first use, read, waited on, counted across a deletion. */
+/* A replica's life once it is there: read, waited on, counted across a deletion, closed. */
 #include "partition/replica.h"
 
 #include "base/assertion.h"
@@ -7,14 +7,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-
-static void partition_check(const struct partition *partition)
-{
-    if (partition->log == NULL)
-        return;
-    ASSERT(log_start_offset(partition->log) <= partition->high_watermark);
-    ASSERT(partition->high_watermark <= log_end_offset(partition->log));
-}
 
 void partition_report(struct partition *partition, int level, const char *event, const char *format,
                       ...)
@@ -28,79 +20,6 @@ void partition_report(struct partition *partition, int level, const char *event,
     (void)vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
     reporter->report(reporter, level, event, partition->topic->name, partition->index, detail);
-}
-
-/* The log's own view after it was opened: everything the owner may already call committed. A single
- * replica's log is the truth; what it recovered counts once it is synced (belief 3). */
-static void take_up(struct partition *partition)
-{
-    struct log *log = partition->log;
-    int64_t known = log_directory_high_watermark(partition->table->options.directory,
-                                                 partition->topic->name, partition->index);
-    int64_t high_watermark = known;
-    if (high_watermark < log_start_offset(log))
-        high_watermark = log_start_offset(log);
-    if (high_watermark > log_end_offset(log))
-        high_watermark = log_end_offset(log);
-    partition->high_watermark = high_watermark;
-    log_visible_advance(log, high_watermark);
-
-    struct log_damage damage = log_damage(log);
-    if (damage.offset >= 0)
-        partition_report(partition, REPORT_ERROR, "log_damaged",
-                         "offset=%lld segment=%lld position=%llu lost=\"records from this offset "
-                         "on are not served\" do=\"restore the partition from a copy\"",
-                         (long long)damage.offset, (long long)damage.segment_base_offset,
-                         (unsigned long long)damage.position);
-}
-
-enum error partition_open(struct partition *partition, struct failure *failure)
-{
-    if (partition->log != NULL)
-        return ERROR_NONE;
-    if (partition->deleted)
-        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (partition->role == PARTITION_OFFLINE)
-        return failure_at(failure, partition->open_error, "open %s-%d", partition->topic->name,
-                          (int)partition->index);
-
-    const struct partition_table_options *options = &partition->table->options;
-    char directory[LOG_DIRECTORY_NAME_BYTES];
-    log_directory_name(partition->topic->name, partition->index, directory);
-    struct log_open_options open = {
-        .storage = options->storage,
-        .executor = options->executor,
-        .directory = directory,
-        .config = partition->topic->config.log,
-        .topic_id = partition->topic->id,
-        .create = true,
-        .clean = partition->was_clean,
-        .recovery_point = log_directory_recovery_point(options->directory, partition->topic->name,
-                                                       partition->index),
-        .log_start_offset = log_directory_start_offset(options->directory, partition->topic->name,
-                                                       partition->index),
-    };
-    struct failure reason = {0};
-    enum error error = log_open(&open, &partition->log, &reason);
-    if (error == ERROR_OUT_OF_MEMORY)
-        return error; /* Try again on the next use. */
-    if (error != ERROR_NONE) {
-        partition->role = PARTITION_OFFLINE;
-        partition->open_error = ERROR_STORAGE;
-        partition_report(partition, REPORT_ERROR, "partition_offline",
-                         "reason=\"%s\" lost=\"nothing was deleted\" do=\"mend the disk or restore "
-                         "the directory %s, then restart\"",
-                         reason.where, directory);
-        if (failure != NULL)
-            *failure = reason;
-        return partition->open_error;
-    }
-    partition->was_clean = false;
-    take_up(partition);
-    if (partition->role == PARTITION_LEADER)
-        partition_commit(partition);
-    partition_check(partition);
-    return ERROR_NONE;
 }
 
 void partition_close_log(struct partition *partition, bool clean)
@@ -213,7 +132,6 @@ enum error partition_delete_records(struct partition *partition, int64_t offset,
             return error;
     }
     *ret_low_watermark = log_start_offset(partition->log);
-    partition_check(partition);
     return ERROR_NONE;
 }
 

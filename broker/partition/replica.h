@@ -60,10 +60,15 @@ void partition_commit(struct partition *partition);
 /* Ends every waiting append with `error` and wakes every wait. */
 void partition_abandon(struct partition *partition, enum error error);
 
-/* ---- partition.c ---- */
+/* ---- opening.c ---- */
 
-/* Opens the log on first use. */
+/* Opens the log on first use. DISK_FULL and OUT_OF_MEMORY pass: the next use tries again. */
 enum error partition_open(struct partition *partition, struct failure *failure);
+
+/* Asserts the numbered beliefs that hold at rest. */
+void partition_check(const struct partition *partition);
+
+/* ---- partition.c ---- */
 
 void partition_report(struct partition *partition, int level, const char *event, const char *format,
                       ...) __attribute__((format(printf, 4, 5)));

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a replica's log on first use, and what stands in the way: a directory of another topic of
+ * that name, a directory that is gone, damage. */
+#include "partition/replica.h"
+
+#include "base/assertion.h"
+#include "base/report.h"
+
+#include <stdio.h>
+
+void partition_check(const struct partition *partition)
+{
+    if (partition->log == NULL)
+        return;
+    ASSERT(log_start_offset(partition->log) <= partition->high_watermark);
+    ASSERT(partition->high_watermark <= log_end_offset(partition->log));
+}
+
+/* What was committed before is visible at once; the rest of what the log holds counts when the
+ * commit rule says so, with durability fsync after a sync (belief 3). */
+static void take_up(struct partition *partition)
+{
+    struct log *log = partition->log;
+    int64_t high_watermark = log_directory_high_watermark(partition->table->options.directory,
+                                                          partition->topic->name, partition->index);
+    if (high_watermark < log_start_offset(log))
+        high_watermark = log_start_offset(log);
+    if (high_watermark > log_end_offset(log))
+        high_watermark = log_end_offset(log);
+    partition->high_watermark = high_watermark;
+    log_visible_advance(log, high_watermark);
+
+    struct log_damage damage = log_damage(log);
+    if (damage.offset >= 0)
+        partition_report(partition, REPORT_ERROR, "log_damaged",
+                         "offset=%lld segment=%lld position=%llu lost=\"records from this offset "
+                         "on are not served\" do=\"restore the partition from a copy\"",
+                         (long long)damage.offset, (long long)damage.segment_base_offset,
+                         (unsigned long long)damage.position);
+}
+
+/* A deletion that a crash cut short, or a foreign directory: kept under another name, never mixed
+ * (invariant 18). */
+static enum error set_aside(struct partition *partition, const char *directory)
+{
+    const struct partition_table_options *options = &partition->table->options;
+    struct uuid unique = uuid_random(options->executor);
+    char unique_text[UUID_TEXT_BYTES];
+    uuid_to_text(&unique, unique_text);
+    char path[LOG_DIRECTORY_NAME_BYTES + 80];
+    (void)snprintf(path, sizeof path, "%.200s.%s-stray", directory, unique_text);
+    enum error error = storage_rename(options->storage, directory, path);
+    if (error == ERROR_NONE)
+        partition_report(
+            partition, REPORT_WARNING, "stray_directory",
+            "directory=%s renamed=%s reason=\"it belongs to another topic of this name\" "
+            "lost=nothing do=\"remove it when nobody misses it\"",
+            directory, path);
+    return error;
+}
+
+static enum error open_log(struct partition *partition, const char *directory,
+                           struct failure *failure)
+{
+    const struct partition_table_options *options = &partition->table->options;
+    const char *topic = partition->topic->name;
+    int64_t recovery_point =
+        log_directory_recovery_point(options->directory, topic, partition->index);
+    struct log_open_options open = {
+        .storage = options->storage,
+        .executor = options->executor,
+        .directory = directory,
+        .config = partition->topic->config.log,
+        .topic_id = partition->topic->id,
+        .create = recovery_point <= 0, /* One that held records must be there. */
+        .clean = partition->was_clean,
+        .recovery_point = recovery_point,
+        .log_start_offset = log_directory_start_offset(options->directory, topic, partition->index),
+    };
+    enum error error = log_open(&open, &partition->log, failure);
+    if (error != ERROR_INCONSISTENT_TOPIC_ID || set_aside(partition, directory) != ERROR_NONE)
+        return error;
+    *failure = (struct failure){0};
+    open.create = true;
+    open.clean = false;
+    open.recovery_point = -1;
+    open.log_start_offset = -1;
+    log_directory_forget(options->directory, topic, partition->index);
+    return log_open(&open, &partition->log, failure);
+}
+
+static enum error go_offline(struct partition *partition, enum error error,
+                             const struct failure *reason, const char *directory)
+{
+    partition->role = PARTITION_OFFLINE;
+    partition->open_error = ERROR_STORAGE;
+    partition_report(partition, REPORT_ERROR, "partition_offline",
+                     "reason=\"%s\" lost=\"%s\" do=\"restore the directory %s, then restart; or "
+                     "delete the topic\"",
+                     reason->where,
+                     error == ERROR_NOT_FOUND ? "the records, unless there is a copy"
+                                              : "nothing was deleted",
+                     directory);
+    return partition->open_error;
+}
+
+enum error partition_open(struct partition *partition, struct failure *failure)
+{
+    if (partition->log != NULL)
+        return ERROR_NONE;
+    if (partition->deleted)
+        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (partition->role == PARTITION_OFFLINE)
+        return failure_at(failure, partition->open_error, "open %s-%d", partition->topic->name,
+                          (int)partition->index);
+
+    char directory[LOG_DIRECTORY_NAME_BYTES];
+    log_directory_name(partition->topic->name, partition->index, directory);
+    struct failure reason = {0};
+    enum error error = open_log(partition, directory, &reason);
+    bool transient = error == ERROR_OUT_OF_MEMORY || error == ERROR_DISK_FULL;
+    if (error != ERROR_NONE && !transient)
+        error = go_offline(partition, error, &reason, directory);
+    if (error != ERROR_NONE) {
+        if (failure != NULL)
+            *failure = reason;
+        return error; /* A transient one is tried again on the next use. */
+    }
+    partition->was_clean = false;
+    take_up(partition);
+    if (partition->role == PARTITION_LEADER)
+        partition_commit(partition);
+    partition_check(partition);
+    return ERROR_NONE;
+}
