@@ -13,7 +13,7 @@ enum {
     CHECK_STREAM_BYTES = 1 << 20, /* Batches above this are summed before memory is taken. */
     SEARCH_COST_FACTOR = 16,      /* Bytes summed per byte searched, at most. */
     HOLE_SECTOR_BYTES = 512,
-    HOLE_END_BYTES = 16,
+    HOLE_START_BYTES = 8,
 };
 
 void batch_check_init(struct batch_check *check)
@@ -223,13 +223,25 @@ static bool is_zero(const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* A whole sector of zeros among `size` bytes read at `position`. */
-static bool has_zero_sector(const uint8_t *bytes, size_t size, uint64_t position)
+/* The writes of a file lie in sectors, and a sector is written or lost by the pieces that writes
+ * have in it: so [position, end) shows a lost write where a sector's piece of it is zeros. In the
+ * middle that piece is a whole sector. The piece at the start must be long enough to hold more than
+ * the leading zeros of a base offset. */
+static bool window_has_hole(const uint8_t *bytes, size_t size, uint64_t position, bool is_first,
+                            bool is_last)
 {
-    size_t first = (size_t)(-position & (HOLE_SECTOR_BYTES - 1));
-    for (size_t i = first; i + HOLE_SECTOR_BYTES <= size; i += HOLE_SECTOR_BYTES) {
-        if (is_zero(bytes + i, HOLE_SECTOR_BYTES))
+    for (size_t at = 0; at < size;) {
+        size_t piece = HOLE_SECTOR_BYTES - (size_t)((position + at) & (HOLE_SECTOR_BYTES - 1));
+        bool ends_inside = piece > size - at;
+        if (ends_inside)
+            piece = size - at;
+        bool starts_inside = at == 0 && piece < HOLE_SECTOR_BYTES && !ends_inside;
+        bool counts = piece == HOLE_SECTOR_BYTES || (ends_inside && is_last) ||
+                      (starts_inside && is_first && piece >= HOLE_START_BYTES) ||
+                      (starts_inside && is_last && piece == size);
+        if (counts && is_zero(bytes + at, piece))
             return true;
+        at += piece;
     }
     return false;
 }
@@ -237,30 +249,24 @@ static bool has_zero_sector(const uint8_t *bytes, size_t size, uint64_t position
 enum error batch_hole_at(struct segment *segment, uint64_t position, uint64_t end, bool *ret_hole)
 {
     *ret_hole = false;
-    if (position >= end)
-        return ERROR_NONE;
     uint8_t *window = memory_allocate_raw(CHECK_WINDOW_BYTES);
     if (window == NULL)
         return ERROR_OUT_OF_MEMORY;
     enum error error = ERROR_NONE;
-    bool first = true;
+    bool is_first = true;
     while (position < end && !*ret_hole) {
-        size_t wanted =
-            end - position < CHECK_WINDOW_BYTES ? (size_t)(end - position) : CHECK_WINDOW_BYTES;
+        /* Windows end where sectors do, so that none is seen in two halves. */
+        uint64_t stop = (position + CHECK_WINDOW_BYTES) & ~(uint64_t)(HOLE_SECTOR_BYTES - 1);
+        size_t wanted = (size_t)((stop < end ? stop : end) - position);
         size_t got;
         error = bytes_read(segment, position, window, wanted, &got);
         if (error != ERROR_NONE || got == 0)
             break;
         size_t start = got < BATCH_HEADER_BYTES ? got : BATCH_HEADER_BYTES;
-        *ret_hole = (first && is_zero(window, start)) || has_zero_sector(window, got, position) ||
-                    (position + got == end && got >= HOLE_END_BYTES &&
-                     is_zero(window + got - HOLE_END_BYTES, HOLE_END_BYTES));
-        first = false;
-        /* Windows begin where sectors do, so that none is seen in two halves only. */
-        size_t step = got;
-        if (position + got < end)
-            step = got - (size_t)((position + got) & (HOLE_SECTOR_BYTES - 1));
-        position += step;
+        *ret_hole = (is_first && start >= HOLE_START_BYTES && is_zero(window, start)) ||
+                    window_has_hole(window, got, position, is_first, position + got == end);
+        is_first = false;
+        position += got;
     }
     memory_free(window);
     return error;

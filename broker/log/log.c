@@ -145,9 +145,9 @@ static enum error segments_abandon(struct log *log, const struct log_listing *li
         enum error error = segment_remove_files(&place, "");
         if (error != ERROR_NONE)
             return error;
-        log->directory_unsynced = true;
     }
-    return ERROR_NONE;
+    /* Or a second crash could bring them back behind what is appended until then. */
+    return storage_sync_directory(log->storage, log->directory);
 }
 
 static enum error segment_load(struct log *log, const struct log_open_options *options,
@@ -159,11 +159,12 @@ static enum error segment_load(struct log *log, const struct log_open_options *o
     enum error error = segment_open(&place, executor_wall_clock_ms(log->executor), &segment);
     if (error != ERROR_NONE)
         return failure_at(failure, error, "open segment %" PRId64, base_offset);
-    bool trusted = options->clean ||
-                   (recovery->next_base >= 0 && recovery->next_base <= options->recovery_point);
+    /* The last segment too may lie below the recovery point: its line index then ends with it. */
+    bool trusted = options->clean || recovery->next_base <= options->recovery_point;
     if (trusted) {
         error = segment_trust(segment, recovery->next_base);
-        trusted = error == ERROR_NONE;
+        trusted = error == ERROR_NONE &&
+                  (options->clean || segment->next_offset <= options->recovery_point);
         if (error == ERROR_CORRUPT_MESSAGE || error == ERROR_MALFORMED || error == ERROR_NOT_FOUND)
             error = ERROR_NONE;
     }
@@ -366,13 +367,12 @@ void log_close(struct log *log, bool clean)
     ASSERT(!log->sync_under_way);
     struct segment *active = log_active(log);
     bool sound = !log->failed && !active->torn && !log_damaged(log);
-    for (uint32_t i = 0; sound && i < log->segment_count; i++) {
+    /* Only a clean close ends the active segment's line index: who finds it so may trust it. */
+    for (uint32_t i = 0; clean && sound && i < log->segment_count; i++) {
         struct segment *segment = log->segments[i];
-        if (segment == active || segment->indexes_unsynced) {
-            sound = segment_seal(segment) == ERROR_NONE;
-            if (sound && clean)
-                sound = segment_index_sync(segment) == ERROR_NONE;
-        }
+        if (segment != active && !segment->indexes_unsynced)
+            continue;
+        sound = segment_seal(segment) == ERROR_NONE && segment_index_sync(segment) == ERROR_NONE;
     }
     if (sound && clean)
         (void)log_snapshot_take(log); /* Without it the next open reads more. */
@@ -404,6 +404,17 @@ int64_t log_end_offset(const struct log *log)
 int64_t log_synced_offset(const struct log *log)
 {
     return log->synced_offset;
+}
+
+int64_t log_recovery_point(const struct log *log)
+{
+    int64_t point = log->synced_offset;
+    for (uint32_t i = log->segment_count; i > 0; i--) {
+        const struct segment *segment = log->segments[i - 1];
+        if (segment->indexes_unsynced && segment->place.base_offset < point)
+            point = segment->place.base_offset;
+    }
+    return point;
 }
 
 int64_t log_visible_offset(const struct log *log)

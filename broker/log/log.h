@@ -69,8 +69,9 @@ struct log_open_options {
 enum error log_open(const struct log_open_options *options, struct log **ret_log,
                     struct failure *failure);
 
-/* Flushes index entries, writes the producer snapshot when `clean`, closes. Syncs nothing. Segments
- * still referenced by slices live on. Accepts NULL. */
+/* When `clean` writes the producer snapshot and writes and syncs the index files (blocks; the
+ * records must have been synced by the caller). Segments still referenced by slices live on.
+ * Accepts NULL. */
 void log_close(struct log *log, bool clean);
 
 /* Closes without writing anything: the directory was renamed away because the partition was
@@ -82,6 +83,8 @@ void log_discard(struct log *log);
 int64_t log_start_offset(const struct log *log);
 int64_t log_end_offset(const struct log *log);
 int64_t log_synced_offset(const struct log *log); /* Everything below is on stable storage. */
+/* What to checkpoint for the next log_open: below it index files are on stable storage too. */
+int64_t log_recovery_point(const struct log *log);
 int64_t log_visible_offset(const struct log *log);
 int64_t log_size_bytes(const struct log *log); /* All .log files. */
 uint32_t log_segment_count(const struct log *log);

@@ -186,6 +186,9 @@ static enum error damage_end(struct recover *recover, uint64_t position, int64_t
 static enum error segment_cut(struct recover *recover, uint64_t position)
 {
     enum error error = storage_truncate(recover->segment->file, position);
+    /* Or a second crash could bring the cut bytes back behind what is appended until then. */
+    if (error == ERROR_NONE)
+        error = storage_sync(recover->segment->file);
     recover->segment->unsynced = true;
     recover->recovery->cut = true;
     return error;

@@ -31,7 +31,6 @@ bool log_sync_begin(struct log *log, struct log_sync *sync)
         if (segment->indexes_unsynced)
             sync->index_mask |= 1u << sync->segment_count;
         segment->unsynced = false;
-        segment->indexes_unsynced = false;
         sync->segments[sync->segment_count++] = segment_ref(segment);
     }
     if (sync->segment_count == 0 && !sync->directory && !sync->parent)
@@ -93,8 +92,13 @@ enum error log_sync_end(struct log *log, struct log_sync *sync)
 {
     ASSERT(log->sync_under_way);
     log->sync_under_way = false;
-    for (uint32_t i = 0; i < sync->segment_count; i++)
+    for (uint32_t i = 0; i < sync->segment_count; i++) {
+        /* After a truncation meanwhile it may not be sealed any more, or anew. */
+        if ((sync->index_mask & 1u << i) != 0 && sync->error == ERROR_NONE &&
+            log->sync_clip == INT64_MAX)
+            sync->segments[i]->indexes_unsynced = false;
         segment_unref(sync->segments[i]);
+    }
     sync->segment_count = 0;
     if (sync->error != ERROR_NONE) {
         log->failed = true;

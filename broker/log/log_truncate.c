@@ -9,15 +9,17 @@
  * only ends later. */
 static enum error segments_remove(struct log *log, uint32_t first)
 {
+    if (log->segment_count == first)
+        return ERROR_NONE;
     while (log->segment_count > first) {
         struct file_place place = log_active(log)->place;
         enum error error = segment_remove_files(&place, "");
         if (error != ERROR_NONE)
             return error;
-        log->directory_unsynced = true;
         log_segments_drop(log, log->segment_count - 1, 1);
     }
-    return ERROR_NONE;
+    /* Or a crash could bring them back behind what is appended until then. */
+    return storage_sync_directory(log->storage, log->directory);
 }
 
 /* Cuts `segment`, which becomes the active one, so that nothing at or above `offset` is left: the
@@ -40,6 +42,8 @@ static enum error segment_cut(struct log *log, struct segment *segment, int64_t 
         error = transaction_index_truncate(&segment->place, offset);
     if (error == ERROR_NONE)
         error = segment_truncate(segment, position, text, offset);
+    if (error == ERROR_NONE)
+        error = storage_sync(segment->file); /* For the same reason. */
     if (error == ERROR_NONE)
         log->end_offset = offset;
     return error;

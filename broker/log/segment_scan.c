@@ -49,8 +49,8 @@ enum error segment_scan_next(struct segment_scan *scan, struct batch_header *ret
     struct batch_header header;
     error = batch_header_peek(scan->window + (scan->position - scan->window_at), BATCH_HEADER_BYTES,
                               &header);
-    if (error != ERROR_NONE)
-        return error;
+    if (error != ERROR_NONE) /* Old messages were refused when the log was opened. */
+        return ERROR_CORRUPT_MESSAGE;
     int64_t last_offset;
     if (header.size > scan->limit - scan->position || header.last_offset_delta < 0 ||
         header.base_offset < scan->offset_min ||

@@ -55,7 +55,10 @@ enum error fixture_open_on(struct storage *storage, struct executor *executor,
         .log_start_offset = -1,
     };
     struct failure failure = {0};
-    return log_open(&options, ret_log, &failure);
+    enum error error = log_open(&options, ret_log, &failure);
+    if (error != ERROR_NONE && getenv("VERBOSE") != NULL)
+        print_message("%s: %s\n", failure.where, error_text(error));
+    return error;
 }
 
 enum error fixture_try_open(struct fixture *fixture, bool clean, int64_t recovery_point)
