@@ -96,7 +96,8 @@ void log_configure(struct log *log, const struct log_config *config);
 
 /* Appends one validated batch, giving it offsets from end_offset: rewrites base offset and leader
  * epoch in `batch` (outside the CRC), rolls when Kafka's LogSegment.shouldRoll would, writes it to
- * the page cache, extends the indexes, producer state and epochs. `batch` is not kept. */
+ * the page cache, extends the indexes, producer state and epochs. `batch` is not kept.
+ * FENCED_LEADER_EPOCH when a later epoch has written to the log. */
 enum error log_append(struct log *log, uint8_t *batch, size_t size, const struct batch_facts *facts,
                       int32_t leader_epoch, int64_t *ret_base_offset);
 

@@ -80,6 +80,9 @@ static enum error append_prepare(struct log *log, const struct batch_header *hea
         return ERROR_CORRUPT_MESSAGE;
     if (log->failed)
         return ERROR_STORAGE;
+    /* Epochs never go back in a log: recovery would take it for damage. */
+    if (header->leader_epoch >= 0 && header->leader_epoch < epoch_cache_latest(&log->epochs))
+        return ERROR_FENCED_LEADER_EPOCH;
     enum error error = ERROR_NONE;
     if (should_roll(log, header)) {
         bool near = batch_last_offset(header) - log->end_offset <= INT32_MAX;

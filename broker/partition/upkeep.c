@@ -10,7 +10,7 @@ void partition_note_checkpoint(struct partition *partition)
     struct log *log = partition->log;
     if (log == NULL || partition->deleted)
         return;
-    int64_t synced = log_synced_offset(log);
+    int64_t synced = log_recovery_point(log);
     log_directory_set(partition->table->options.directory, partition->topic->name, partition->index,
                       synced, log_start_offset(log), partition->high_watermark);
 }

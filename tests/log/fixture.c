@@ -185,8 +185,11 @@ int64_t fixture_append_producer(struct log *log, int64_t producer_id, int16_t ep
     options.base_sequence = sequence;
     struct buffer *batch = batch_make(&options, log_end_offset(log), count);
     struct batch_facts facts = facts_of(batch);
+    int32_t latest = log_epoch_latest(log);
+    int32_t epoch_of_leader = latest < 0 ? 0 : latest;
     int64_t base = -1;
-    assert_int_equal(log_append(log, batch->data, batch->size, &facts, 0, &base), ERROR_NONE);
+    assert_int_equal(log_append(log, batch->data, batch->size, &facts, epoch_of_leader, &base),
+                     ERROR_NONE);
     buffer_unref(batch);
     return base;
 }
