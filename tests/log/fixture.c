@@ -107,30 +107,34 @@ int64_t fixture_text_between(int64_t from, int64_t to)
     return size;
 }
 
-static void records_add(struct batch_builder *builder, int64_t offset, int count)
+static enum error records_add(struct batch_builder *builder, int64_t offset, int count)
 {
-    for (int i = 0; i < count; i++) {
+    enum error error = ERROR_NONE;
+    for (int i = 0; i < count && error == ERROR_NONE; i++) {
         char key[32];
         char value[64];
         (void)snprintf(key, sizeof key, "k%" PRId64, (offset + i) % 5);
-        assert_int_equal(batch_builder_append_next(builder, fixture_timestamp(offset + i),
-                                                   slice_of(key), fixture_value(offset + i, value)),
-                         ERROR_NONE);
+        error = batch_builder_append_next(builder, fixture_timestamp(offset + i), slice_of(key),
+                                          fixture_value(offset + i, value));
     }
+    return error;
 }
 
+/* NULL only while a test refuses allocations. */
 static struct buffer *batch_make(const struct batch_options *options, int64_t offset, int count)
 {
     struct codec_context context;
     codec_context_init(&context);
     struct batch_builder builder;
     batch_builder_init(&builder, options);
-    records_add(&builder, offset, count);
-    struct buffer *batch;
-    assert_int_equal(batch_builder_finish(&builder, &context, &batch), ERROR_NONE);
+    struct buffer *batch = NULL;
+    enum error error = records_add(&builder, offset, count);
+    if (error == ERROR_NONE)
+        error = batch_builder_finish(&builder, &context, &batch);
     batch_builder_done(&builder);
     codec_context_done(&context);
-    return batch;
+    assert_true(error == ERROR_NONE || error == ERROR_OUT_OF_MEMORY);
+    return error == ERROR_NONE ? batch : NULL;
 }
 
 struct buffer *fixture_batch(int64_t offset, int count, enum codec codec)
@@ -141,16 +145,14 @@ struct buffer *fixture_batch(int64_t offset, int count, enum codec codec)
     return batch_make(&options, offset, count);
 }
 
-static struct batch_facts facts_of(const struct buffer *batch)
+static enum error facts_of(const struct buffer *batch, struct batch_facts *ret_facts)
 {
     struct codec_context context;
     codec_context_init(&context);
-    struct batch_facts facts;
-    assert_int_equal(batch_validate_log(batch->data, batch->size, CODEC_DECOMPRESSED_BYTES_MAX,
-                                        &context, &facts),
-                     ERROR_NONE);
+    enum error error = batch_validate_log(batch->data, batch->size, CODEC_DECOMPRESSED_BYTES_MAX,
+                                          &context, ret_facts);
     codec_context_done(&context);
-    return facts;
+    return error;
 }
 
 enum error fixture_try_append(struct log *log, int count, int32_t epoch)
@@ -158,9 +160,13 @@ enum error fixture_try_append(struct log *log, int count, int32_t epoch)
     int64_t end = log_end_offset(log);
     enum codec codec = count >= 8 && end % 3 == 0 ? CODEC_ZSTD : CODEC_NONE;
     struct buffer *batch = fixture_batch(end, count, codec);
-    struct batch_facts facts = facts_of(batch);
+    if (batch == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    struct batch_facts facts;
     int64_t base = -1;
-    enum error error = log_append(log, batch->data, batch->size, &facts, epoch, &base);
+    enum error error = facts_of(batch, &facts);
+    if (error == ERROR_NONE)
+        error = log_append(log, batch->data, batch->size, &facts, epoch, &base);
     if (error == ERROR_NONE) {
         assert_int_equal(base, end);
         assert_int_equal(log_end_offset(log), end + count);
@@ -184,7 +190,8 @@ int64_t fixture_append_producer(struct log *log, int64_t producer_id, int16_t ep
     options.producer_epoch = epoch;
     options.base_sequence = sequence;
     struct buffer *batch = batch_make(&options, log_end_offset(log), count);
-    struct batch_facts facts = facts_of(batch);
+    struct batch_facts facts;
+    assert_int_equal(facts_of(batch, &facts), ERROR_NONE);
     int32_t latest = log_epoch_latest(log);
     int32_t epoch_of_leader = latest < 0 ? 0 : latest;
     int64_t base = -1;
