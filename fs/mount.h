@@ -35,9 +35,9 @@ enum error mount_open(const struct mount_settings *settings, struct mount **ret_
                       struct failure *failure);
 
 /* Threads end; open files' unended lines become records; operations under way end (after a moment,
- * as interrupted); the path is unmounted, also when files in it are open. Outside the monitor, on none of the mount's
- * threads, before partitions and catalog go. What was asked of the quorum and is still under way is
- * waited for by mount_free. Accepts NULL. */
+ * as interrupted); the path is unmounted, also when files in it are open. Outside the monitor, on
+ * none of the mount's threads, before partitions and catalog go. What was asked of the quorum and
+ * is still under way is waited for by mount_free. Accepts NULL. */
 void mount_close(struct mount *mount);
 
 /* After mount_close, once the parts that may still complete operations have ended them. */

@@ -249,6 +249,7 @@ enum error text_reader_read(struct text_reader *reader, struct text_source *sour
                              source->pool); /* The end too: an idle reader holds no block. */
     if (error == ERROR_NOT_FOUND || used > 0)
         error = ERROR_NONE;
-    *ret_size = used;
+    if (error == ERROR_NONE)
+        *ret_size = used;
     return error;
 }
