@@ -62,7 +62,7 @@ static _Noreturn void wait_for_child(pid_t child, int descriptor)
 
 enum error background_begin(struct background *background, bool foreground, struct failure *failure)
 {
-    background->descriptor = -1;
+    *background = (struct background){.descriptor = -1};
     if (foreground)
         return ERROR_NONE;
     int ends[2];
@@ -83,6 +83,7 @@ enum error background_begin(struct background *background, bool foreground, stru
     }
     (void)close(ends[0]);
     background->descriptor = ends[1];
+    background->forked = true;
     (void)setsid();
     return ERROR_NONE;
 }
@@ -90,7 +91,7 @@ enum error background_begin(struct background *background, bool foreground, stru
 enum error background_redirect(const struct background *background, const char *path,
                                struct failure *failure)
 {
-    if (background->descriptor < 0)
+    if (!background->forked)
         return ERROR_NONE;
     int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
     int reports = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);

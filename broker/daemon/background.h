@@ -12,7 +12,8 @@
 #include <stdbool.h>
 
 struct background {
-    int descriptor; /* Where the parent waits; -1 in the foreground. */
+    bool forked;
+    int descriptor; /* Where the parent waits; -1: it does not, or not any more. */
 };
 
 /* Forks unless `foreground`; returns in the process that is to be the node. The parent prints the
@@ -20,8 +21,8 @@ struct background {
 enum error background_begin(struct background *background, bool foreground,
                             struct failure *failure);
 
-/* Standard error goes on to the end of `path`, input and output to nowhere. Nothing in the
- * foreground. */
+/* Standard error goes on to the end of `path`, input and output to nowhere; again after the file
+ * was renamed away. Nothing in the foreground. */
 enum error background_redirect(const struct background *background, const char *path,
                                struct failure *failure);
 

@@ -56,8 +56,10 @@ static void monitor_woke(void *context)
 static void signal_arrived(uv_signal_t *handle, int number)
 {
     struct control *control = handle->data;
-    if (number != SIGHUP)
-        control->stop(control->stop_context);
+    if (number == SIGHUP)
+        control->on.reopen(control->on.context);
+    else
+        control->on.stop(control->on.context);
 }
 
 void control_post(struct control *control, struct control_call *call)
@@ -68,11 +70,11 @@ void control_post(struct control *control, struct control_call *call)
     (void)uv_async_send(&control->wake);
 }
 
-enum error control_open(struct control *control, int work_threads, void (*stop)(void *context),
-                        void *context, struct failure *failure)
+enum error control_open(struct control *control, int work_threads, const struct control_signals *on,
+                        struct failure *failure)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    *control = (struct control){.stop = stop, .stop_context = context};
+    *control = (struct control){.on = *on};
     list_init(&control->calls);
     (void)pthread_mutex_init(&control->mutex, NULL);
     int refused = uv_loop_init(&control->loop);

@@ -10,6 +10,13 @@
 #include <stdbool.h>
 #include <uv.h>
 
+/* What signals mean; called on the loop. */
+struct control_signals {
+    void (*stop)(void *context);   /* SIGTERM, SIGINT. */
+    void (*reopen)(void *context); /* SIGHUP. */
+    void *context;
+};
+
 struct control {
     uv_loop_t loop;
     uv_async_t wake;        /* The earliest timer moved forward, or a call was posted. */
@@ -18,8 +25,7 @@ struct control {
     struct monitor *monitor;
     pthread_mutex_t mutex; /* Guards calls. */
     struct list calls;     /* struct control_call */
-    void (*stop)(void *context);
-    void *stop_context;
+    struct control_signals on;
     bool closed;
 };
 
@@ -29,9 +35,9 @@ struct control_call {
     void (*run)(struct control_call *call);
 };
 
-/* Makes loop and monitor; `stop` comes on the loop for each SIGTERM and SIGINT. */
-enum error control_open(struct control *control, int work_threads, void (*stop)(void *context),
-                        void *context, struct failure *failure);
+/* Makes loop and monitor. */
+enum error control_open(struct control *control, int work_threads, const struct control_signals *on,
+                        struct failure *failure);
 
 /* Until control_close and every handle on the loop is closed. */
 void control_run(struct control *control);

@@ -34,6 +34,15 @@ static void stop_by_signal(void *context)
     node_stop(context);
 }
 
+/* The file of reports was renamed away. */
+static void reopen_by_signal(void *context)
+{
+    struct node *node = context;
+    struct failure failure = {0};
+    if (background_redirect(node->background, node->settings->report_file, &failure) != ERROR_NONE)
+        report(REPORT_WARNING, "reopen_failed", "", "reason=\"%s\" lost=nothing", failure.where);
+}
+
 static void refuse(struct node *node)
 {
     background_refuse(node->background, node->failure.where);
@@ -51,12 +60,12 @@ int node_run(const struct settings *settings, struct background *background)
     node->background = background;
     node->data.lock = -1;
 
+    const struct control_signals on = {stop_by_signal, reopen_by_signal, node};
     enum error error = data_lock(settings, &node->data, &node->failure);
     if (error == ERROR_NONE)
         error = background_redirect(background, settings->report_file, &node->failure);
     if (error == ERROR_NONE)
-        error =
-            control_open(&node->control, WORK_THREADS_MAX, stop_by_signal, node, &node->failure);
+        error = control_open(&node->control, WORK_THREADS_MAX, &on, &node->failure);
     if (error == ERROR_NONE) {
         node->control_opened = true;
         error = node_start(node);

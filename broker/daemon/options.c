@@ -33,7 +33,7 @@ static const char documentation[] =
     "~/.local/share/topicfs otherwise.\n\n"
     "Without -f the command returns when the mount and the port answer. The node then reports to "
     "topicfs.report and writes its process id to topicfs.pid, both in the data directory. SIGTERM "
-    "or umount stops it.";
+    "or umount stops it; SIGHUP opens the report file anew.";
 
 static bool append(char ***list, size_t *count, char *value)
 {

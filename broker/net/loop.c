@@ -8,6 +8,7 @@
 #include "net/connection.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -394,6 +395,11 @@ enum error loop_start(struct io_loop *loop, struct failure *failure)
     int refused = pthread_create(&loop->thread, &attributes, loop_thread, loop);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attributes);
+    if (refused == 0) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "io-%u", loop->index);
+        (void)pthread_setname_np(loop->thread, name);
+    }
     if (refused != 0)
         return failure_at(failure, ERROR_OUT_OF_MEMORY, "start an io thread: %s",
                           strerror(refused));

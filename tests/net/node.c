@@ -29,8 +29,8 @@ static struct node *node_of(struct request *request)
 static void heartbeat_end(struct request *request, int16_t code)
 {
     struct heartbeat_response *response = request_response(request);
-    assert_non_null(response);
-    response->error_code = code;
+    if (response != NULL) /* Else out of memory: net closes the connection. */
+        response->error_code = code;
     request_complete(request);
 }
 
@@ -64,7 +64,7 @@ static void produce_start(struct node *node, struct request *request)
     node->produced_last = body->timeout_ms;
     request->no_response = body->acks == 0;
     request->close_connection = body->acks == 0 && body->timeout_ms < 0;
-    assert_non_null(request_response(request));
+    (void)request_response(request);
     request_complete(request);
 }
 
@@ -73,21 +73,21 @@ static void holder_release(void *holder)
     (void)atomic_fetch_add(&((struct node *)holder)->holders_released, 1);
 }
 
-static void fetch_start(struct node *node, struct request *request)
+/* False when out of memory. */
+static bool fetch_fill(struct node *node, struct request *request, size_t size, size_t position)
 {
-    const struct fetch_request *body = request->body;
+    struct arena *arena = &request->arena;
     struct fetch_response *response = request_response(request);
-    assert_non_null(response);
-    size_t parts_count = body->session_id > 3 ? 3 : 1; /* Several ranges in a large answer. */
-    size_t size = (size_t)body->session_id;
-    size_t position = (size_t)body->max_wait_ms;
-    struct records_part *parts = arena_allocate_array(&request->arena, parts_count, sizeof *parts);
-    response->responses = arena_allocate(&request->arena, sizeof *response->responses);
+    size_t parts_count = size > 3 ? 3 : 1; /* Several ranges in a large answer. */
+    struct records_part *parts = arena_allocate_array(arena, parts_count, sizeof *parts);
+    struct fetch_response_fetchable_topic_response *topic = arena_allocate(arena, sizeof *topic);
+    struct fetch_response_partition_data *partition = arena_allocate(arena, sizeof *partition);
+    if (response == NULL || parts == NULL || topic == NULL || partition == NULL)
+        return false;
+    response->responses = topic;
     response->responses_count = 1;
-    response->responses[0].partitions =
-        arena_allocate(&request->arena, sizeof *response->responses[0].partitions);
-    response->responses[0].partitions_count = 1;
-    struct records *records = &response->responses[0].partitions[0].records;
+    topic->partitions = partition;
+    topic->partitions_count = 1;
     for (size_t i = 0; i < parts_count; i++) {
         size_t part = i + 1 < parts_count ? size / parts_count : size;
         parts[i] = (struct records_part){
@@ -95,9 +95,18 @@ static void fetch_start(struct node *node, struct request *request)
         position += part;
         size -= part;
     }
-    *records = (struct records){
+    partition->records = (struct records){
         .parts = parts, .parts_count = (uint32_t)parts_count, .release = holder_release};
-    (void)atomic_fetch_add(&node->holders_given, (int)parts_count);
+    return true;
+}
+
+static void fetch_start(struct node *node, struct request *request)
+{
+    const struct fetch_request *body = request->body;
+    if (!fetch_fill(node, request, (size_t)body->session_id, (size_t)body->max_wait_ms)) {
+        request->response = NULL;
+        request->close_connection = true;
+    }
     request_complete(request);
 }
 

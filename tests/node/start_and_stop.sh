@@ -32,6 +32,10 @@ check_equal 'a second node on the same port is refused' 1 $?
 check_equal 'in one line, too' 1 "$(printf '%s\n' "$said" | wc -l)"
 if [[ $said == *"Address already in use"* ]]; then pass 'that says why'; else fail "that says why: $said"; fi
 
+mv "$data/topicfs.report" "$data/topicfs.report.1"
+kill -HUP "$(cat "$data/topicfs.pid")"
+check 'SIGHUP opens the file of reports anew' wait_for 5 test -e "$data/topicfs.report"
+
 printf 'a\nb\nc\n' | produce things 0
 check_equal 'records are served' "a b c" "$(consume things 0 | tr '\n' ' ' | sed 's/ $//')"
 end_daemon
@@ -46,6 +50,25 @@ end_daemon
 said=$("$TOPICFS" "${daemon[@]}" --override node.id=7 2>&1)
 check_equal 'data of another node is refused' 1 $?
 if [[ $said == *"belongs to node 1, but node.id is 7"* ]]; then pass 'and named'; else fail "and named: $said"; fi
+
+cat > "$TEST_DIR/listen.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('listening', flush=True)
+for _ in range(2):
+    print(s.recv(100).decode(), flush=True)
+END
+python3 "$TEST_DIR/listen.py" "$TEST_DIR/notify" > "$TEST_DIR/notified" &
+listener=$!
+wait_for 10 grep -q listening "$TEST_DIR/notified"
+export NOTIFY_SOCKET=$TEST_DIR/notify
+start_node
+check 'the service manager hears that it is ready' wait_for 5 grep -q READY=1 "$TEST_DIR/notified"
+stop_node
+check 'and that it stops' wait_for 5 grep -q STOPPING=1 "$TEST_DIR/notified"
+unset NOTIFY_SOCKET
+wait $listener
 
 start_node
 check_equal 'in the foreground it serves the same' "a b c" "$(consume things 0 | tr '\n' ' ' | sed 's/ $//')"
