@@ -7,6 +7,7 @@
 
 #include "base/assertion.h"
 #include "base/report.h"
+#include "daemon/leftovers.h"
 #include "daemon/notify.h"
 #include "group/group.h"
 #include "handle/fetch_session.h"
@@ -181,6 +182,8 @@ static enum error broker_make(struct node *node)
             &broker->fetch_sessions);
     if (error == ERROR_NONE)
         error = broker_follow_catalog(broker, &node->follower);
+    if (error == ERROR_NONE && !node->data.fresh)
+        error = leftovers_clear(broker, node->data.directory);
     if (error == ERROR_NONE && !log_directory_was_clean(node->data.directory) && !node->data.fresh)
         partition_table_recover(broker->partitions);
     return error;
