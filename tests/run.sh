@@ -156,6 +156,8 @@ rm -rf "$logs"
 mkdir -p "$logs"
 : > "$results"
 export TOPICFS=$PWD/build-gcc/broker/daemon/topicfs TEST_LOGS=$logs
+# A report of any sanitizer fails its test. Tests of crashes fork, which the thread sanitizer must bear.
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=die_after_fork=0
 runner=()
 trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
 
