@@ -65,6 +65,8 @@ enum error log_segment_push(struct log *log, struct segment *segment)
 void log_segments_drop(struct log *log, uint32_t first, uint32_t count)
 {
     ASSERT(first + count <= log->segment_count);
+    if (count == 0)
+        return; /* There may be no array yet. */
     for (uint32_t i = first; i < first + count; i++)
         segment_unref(log->segments[i]);
     memmove(&log->segments[first], &log->segments[first + count],
