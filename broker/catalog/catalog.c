@@ -125,6 +125,16 @@ const struct config_set *catalog_group_config(const struct catalog *catalog, str
     return image_config_find(catalog->image, CATALOG_RESOURCE_GROUP, group);
 }
 
+void catalog_group_config_each(const struct catalog *catalog,
+                               void (*each)(void *context, struct slice group), void *context)
+{
+    for (uint32_t i = 0; i < catalog->image->configs.count; i++) {
+        const struct resource_entry *entry = image_config_at(catalog->image, i);
+        if (entry->resource == CATALOG_RESOURCE_GROUP)
+            each(context, slice_from(entry->name, entry->name_size));
+    }
+}
+
 int16_t catalog_feature_level(const struct catalog *catalog, struct slice feature)
 {
     for (uint32_t i = 0; i < catalog->image->features.count; i++) {

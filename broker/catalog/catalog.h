@@ -89,6 +89,9 @@ void catalog_node_each(const struct catalog *catalog,
 const struct config_set *catalog_node_config(const struct catalog *catalog, int32_t node_id);
 /* Dynamic group configuration (ConfigResource type 32). NULL: none set. */
 const struct config_set *catalog_group_config(const struct catalog *catalog, struct slice group);
+/* In name order: the groups that have one. */
+void catalog_group_config_each(const struct catalog *catalog,
+                               void (*each)(void *context, struct slice group), void *context);
 /* 0: not set. */
 int16_t catalog_feature_level(const struct catalog *catalog, struct slice feature);
 struct uuid catalog_cluster_id(const struct catalog *catalog);

@@ -5,16 +5,15 @@
 #include "base/assertion.h"
 #include "base/memory.h"
 #include "group/group.h"
+#include "handle/producer_ids.h"
 #include "record/codec.h"
 
 static bool list_contains(const char *list, const char *word)
 {
-    size_t size = strlen(word);
-    for (const char *at = list; at != NULL && *at != '\0';) {
-        size_t part = strcspn(at, ",");
-        if (part == size && strncmp(at, word, size) == 0)
+    struct slice element;
+    while (config_list_next(&list, &element)) {
+        if (slice_equals_text(element, word))
             return true;
-        at += part + (at[part] == ',');
     }
     return false;
 }
@@ -44,6 +43,14 @@ static int32_t compression_level(const struct broker *broker, const struct confi
     }
 }
 
+/* internal.segment.bytes, for tests, is not bounded below as segment.bytes is. */
+static int64_t segment_bytes(const struct config_set *node, const struct config_set *topic)
+{
+    if (config_topic_value(node, topic, "internal.segment.bytes", NULL) != NULL)
+        return config_topic_number(node, topic, "internal.segment.bytes");
+    return config_topic_number(node, topic, "segment.bytes");
+}
+
 struct partition_config broker_partition_config(const struct broker *broker,
                                                 const struct config_set *topic)
 {
@@ -55,7 +62,7 @@ struct partition_config broker_partition_config(const struct broker *broker,
     return (struct partition_config){
         .log =
             {
-                .segment_bytes = config_topic_number(node, topic, "segment.bytes"),
+                .segment_bytes = segment_bytes(node, topic),
                 .segment_ms = config_topic_number(node, topic, "segment.ms"),
                 .segment_jitter_ms = config_topic_number(node, topic, "segment.jitter.ms"),
                 .segment_index_bytes = config_topic_number(node, topic, "segment.index.bytes"),
@@ -87,6 +94,7 @@ int32_t broker_controller_id(const struct broker *broker)
 
 struct broker_follower {
     struct broker *broker;
+    struct config_set *config; /* broker->config. */
     struct catalog_watcher watcher;
 };
 
@@ -149,17 +157,58 @@ static void topic_deleted(struct catalog_watcher *watcher, const struct catalog_
         group_coordinator_topic_deleted(broker->groups, slice_of(topic->name));
 }
 
+/* The static configuration with the dynamic default and this node's own over it. */
+static enum error config_layers(const struct broker *broker, struct config_set **ret_config)
+{
+    struct config_set *config;
+    enum error error = config_set_new(&config);
+    if (error != ERROR_NONE)
+        return error;
+    error = config_set_merge(config, broker->static_config);
+    if (error == ERROR_NONE)
+        error = config_set_merge(config, catalog_node_config(broker->catalog, -1));
+    if (error == ERROR_NONE)
+        error = config_set_merge(config, catalog_node_config(broker->catalog, broker->node_id));
+    if (error != ERROR_NONE) {
+        config_set_free(config);
+        return error;
+    }
+    *ret_config = config;
+    return ERROR_NONE;
+}
+
+static bool configure_topic(void *context, const struct catalog_topic *topic)
+{
+    struct broker *broker = context;
+    struct partition_config config = broker_partition_config(broker, topic->config);
+    partition_table_configure(broker->partitions, topic->name, &config);
+    return true;
+}
+
+/* Without memory the configuration stays as it was until the next change or start. */
+static void node_config_changed(struct broker_follower *follower)
+{
+    struct broker *broker = follower->broker;
+    struct config_set *config;
+    if (config_layers(broker, &config) != ERROR_NONE)
+        return;
+    broker->config = config;
+    config_set_free(follower->config);
+    follower->config = config;
+    catalog_topic_each(broker->catalog, configure_topic, broker);
+}
+
 static void config_changed(struct catalog_watcher *watcher, enum catalog_resource resource,
                            struct slice name)
 {
-    struct broker *broker = container_of(watcher, struct broker_follower, watcher)->broker;
+    struct broker_follower *follower = container_of(watcher, struct broker_follower, watcher);
+    if (resource == CATALOG_RESOURCE_NODE)
+        node_config_changed(follower);
     if (resource != CATALOG_RESOURCE_TOPIC)
         return;
-    const struct catalog_topic *topic = catalog_topic_find(broker->catalog, name);
-    if (topic == NULL)
-        return;
-    struct partition_config config = broker_partition_config(broker, topic->config);
-    partition_table_configure(broker->partitions, topic->name, &config);
+    const struct catalog_topic *topic = catalog_topic_find(follower->broker->catalog, name);
+    if (topic != NULL)
+        (void)configure_topic(follower->broker, topic);
 }
 
 static bool take_up(void *context, const struct catalog_topic *topic)
@@ -168,12 +217,29 @@ static bool take_up(void *context, const struct catalog_topic *topic)
     return true;
 }
 
+static enum error follower_make(struct broker *broker, struct broker_follower *follower)
+{
+    broker->static_config = broker->config;
+    enum error error = config_layers(broker, &follower->config);
+    if (error == ERROR_NONE)
+        error = producer_ids_new(broker, &broker->producer_ids);
+    if (error == ERROR_NONE)
+        broker->config = follower->config;
+    return error;
+}
+
 enum error broker_follow_catalog(struct broker *broker, struct broker_follower **ret_follower)
 {
     struct broker_follower *follower = memory_allocate(sizeof *follower);
     if (follower == NULL)
         return ERROR_OUT_OF_MEMORY;
     follower->broker = broker;
+    enum error error = follower_make(broker, follower);
+    if (error != ERROR_NONE) {
+        config_set_free(follower->config);
+        memory_free(follower);
+        return error;
+    }
     follower->watcher = (struct catalog_watcher){.topic_changed = topic_changed,
                                                  .topic_deleted = topic_deleted,
                                                  .config_changed = config_changed};
@@ -187,6 +253,11 @@ void broker_follow_stop(struct broker_follower *follower)
 {
     if (follower == NULL)
         return;
-    catalog_unwatch(follower->broker->catalog, &follower->watcher);
+    struct broker *broker = follower->broker;
+    catalog_unwatch(broker->catalog, &follower->watcher);
+    producer_ids_free(broker->producer_ids);
+    broker->producer_ids = NULL;
+    broker->config = broker->static_config;
+    config_set_free(follower->config);
     memory_free(follower);
 }

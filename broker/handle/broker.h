@@ -11,7 +11,6 @@
 struct group_coordinator;
 struct fetch_sessions;
 struct producer_ids;
-struct topic_placement;
 
 struct broker {
     struct executor *executor;
@@ -20,9 +19,12 @@ struct broker {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct fetch_sessions *fetch_sessions; /* handle/fetch_session.h */
-    struct producer_ids *producer_ids;     /* handle/init_producer_id.c */
-    const struct config_set *config;       /* Static node configuration. */
-    const char *data_directory;            /* Absolute path, for DescribeLogDirs. */
+    struct producer_ids *producer_ids; /* handle/producer_ids.h; made by broker_follow_catalog. */
+    /* The node's configuration in force: static, and over it what was altered while running. Given
+     * by the owner as the static one; broker_follow_catalog keeps it up to date. */
+    const struct config_set *config;
+    const struct config_set *static_config; /* While the catalog is followed. */
+    const char *data_directory;             /* Absolute path, for DescribeLogDirs. */
     int32_t node_id;
     /* Who leads the metadata quorum, -1: nobody known. NULL: this node. */
     int32_t (*controller_id)(const struct broker *broker);
@@ -37,8 +39,8 @@ int32_t broker_controller_id(const struct broker *broker);
 struct partition_config broker_partition_config(const struct broker *broker,
                                                 const struct config_set *topic);
 
-/* Keeps the partition table what the catalog says: topics made and deleted, configurations changed.
- */
+/* Keeps the partition table what the catalog says (topics made and deleted, configurations changed)
+ * and broker->config what is in force. Stop it once no request is in flight. */
 struct broker_follower;
 enum error broker_follow_catalog(struct broker *broker, struct broker_follower **ret_follower);
 void broker_follow_stop(struct broker_follower *follower);

@@ -24,6 +24,19 @@ void handle_offset_delete(struct request *request);
 void handle_describe_groups(struct request *request);
 void handle_list_groups(struct request *request);
 void handle_delete_groups(struct request *request);
+void handle_create_topics(struct request *request);
+void handle_delete_topics(struct request *request);
+void handle_create_partitions(struct request *request);
+void handle_delete_records(struct request *request);
+void handle_describe_configs(struct request *request);
+void handle_alter_configs(struct request *request);
+void handle_incremental_alter_configs(struct request *request);
+void handle_describe_cluster(struct request *request);
+void handle_describe_topic_partitions(struct request *request);
+void handle_describe_log_dirs(struct request *request);
+void handle_describe_producers(struct request *request);
+void handle_list_config_resources(struct request *request);
+void handle_init_producer_id(struct request *request);
 
 /* Produce's two early steps: see handle_admit and handle_prepare. */
 bool produce_admit(struct request *request);

@@ -29,6 +29,19 @@ static const struct handler_row rows[] = {
     {API_DESCRIBE_GROUPS, handle_describe_groups},
     {API_LIST_GROUPS, handle_list_groups},
     {API_DELETE_GROUPS, handle_delete_groups},
+    {API_CREATE_TOPICS, handle_create_topics},
+    {API_DELETE_TOPICS, handle_delete_topics},
+    {API_CREATE_PARTITIONS, handle_create_partitions},
+    {API_DELETE_RECORDS, handle_delete_records},
+    {API_DESCRIBE_CONFIGS, handle_describe_configs},
+    {API_ALTER_CONFIGS, handle_alter_configs},
+    {API_INCREMENTAL_ALTER_CONFIGS, handle_incremental_alter_configs},
+    {API_DESCRIBE_CLUSTER, handle_describe_cluster},
+    {API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions},
+    {API_DESCRIBE_LOG_DIRS, handle_describe_log_dirs},
+    {API_DESCRIBE_PRODUCERS, handle_describe_producers},
+    {API_LIST_CONFIG_RESOURCES, handle_list_config_resources},
+    {API_INIT_PRODUCER_ID, handle_init_producer_id},
 };
 
 static const struct handler_row *row_find(int16_t api_key)

@@ -64,26 +64,25 @@ static void add_live(void *context, const struct catalog_node *node)
         live->ids[live->count++] = node->id;
 }
 
-/* Kafka's AdminUtils without racks: partition p starts at node (start + p) mod n. */
-static enum error place(struct broker *broker, struct arena *arena, uint32_t partition_count,
-                        uint32_t factor, struct topic_creation *creation)
+enum error topic_place_partitions(struct broker *broker, struct arena *arena, uint32_t count,
+                                  uint32_t factor,
+                                  const struct catalog_assignment **ret_assignments)
 {
     struct live_nodes live = {.count = 0};
     catalog_node_each(broker->catalog, add_live, &live);
-    if (factor > live.count)
+    if (factor < 1 || factor > live.count)
         return ERROR_INVALID_REPLICATION_FACTOR;
     struct catalog_assignment *assignments =
-        arena_allocate_array(arena, partition_count, sizeof *assignments);
+        arena_allocate_array(arena, count, sizeof *assignments);
     if (assignments == NULL)
         return ERROR_OUT_OF_MEMORY;
     uint32_t start = (uint32_t)(executor_random(broker->executor) % live.count);
-    for (uint32_t p = 0; p < partition_count; p++) {
+    for (uint32_t p = 0; p < count; p++) {
         assignments[p].replica_count = factor;
         for (uint32_t r = 0; r < factor; r++)
             assignments[p].replicas[r] = live.ids[(start + p + r) % live.count];
     }
-    creation->assignments = assignments;
-    creation->assignment_count = partition_count;
+    *ret_assignments = assignments;
     return ERROR_NONE;
 }
 
@@ -116,8 +115,10 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
     int32_t factor = creation->replication_factor;
     if (factor == -1)
         factor = (int32_t)default_factor(broker, topic_is_internal(creation->name));
+    creation->assignment_count = (uint32_t)partitions;
     error = factor < 1 ? ERROR_INVALID_REPLICATION_FACTOR
-                       : place(broker, arena, (uint32_t)partitions, (uint32_t)factor, creation);
+                       : topic_place_partitions(broker, arena, (uint32_t)partitions,
+                                                (uint32_t)factor, &creation->assignments);
     if (error == ERROR_INVALID_REPLICATION_FACTOR)
         *ret_reason = arena_format(arena, "replication factor %d needs as many live nodes", factor);
     return error;

@@ -8,7 +8,7 @@
 
 struct arena;
 
-enum { TOPIC_PARTITIONS_MAX = 100000 };
+enum { TOPIC_PARTITIONS_MAX = CATALOG_COMMAND_PARTITIONS_MAX };
 
 /* Owned by the caller until done. */
 struct topic_creation {
@@ -31,6 +31,13 @@ struct topic_creation {
  * gets one clause for the answer. */
 enum error topic_creation_plan(struct broker *broker, struct arena *arena,
                                struct topic_creation *creation, struct slice *ret_reason);
+
+/* Replicas for `count` new partitions on the nodes that may serve: Kafka's AdminUtils without
+ * racks, partition p starts at node (start + p) mod n. INVALID_REPLICATION_FACTOR: fewer nodes than
+ * that. */
+enum error topic_place_partitions(struct broker *broker, struct arena *arena, uint32_t count,
+                                  uint32_t factor,
+                                  const struct catalog_assignment **ret_assignments);
 
 /* Proposes a planned creation; `done` comes exactly once, never from inside. */
 void topic_creation_start(struct broker *broker, struct topic_creation *creation);
