@@ -65,6 +65,7 @@ enum error log_segment_push(struct log *log, struct segment *segment)
 void log_segments_drop(struct log *log, uint32_t first, uint32_t count)
 {
     ASSERT(first + count <= log->segment_count);
+    log->last_read.segment = NULL;
     if (count == 0)
         return; /* There may be no array yet. */
     for (uint32_t i = first; i < first + count; i++)
@@ -72,7 +73,6 @@ void log_segments_drop(struct log *log, uint32_t first, uint32_t count)
     memmove(&log->segments[first], &log->segments[first + count],
             (log->segment_count - first - count) * sizeof(struct segment *));
     log->segment_count -= count;
-    log->last_read.segment = NULL;
 }
 
 /* Kafka: RollParams, LogSegment.rollJitterMs. */
