@@ -18,7 +18,8 @@ bool connection_may_read(const struct connection *connection)
     return connection->state == CONNECTION_OPEN && !connection->peer_finished &&
            connection->open_requests < limits->connection_requests_max &&
            connection->open_bytes < limits->connection_bytes_max &&
-           connection->unsent_bytes < limits->connection_bytes_max;
+           connection->unsent_bytes < limits->connection_bytes_max &&
+           connection->exchange_count < limits->connection_requests_max + NET_UNSENT_ANSWERS_MAX;
 }
 
 static void connection_event(uv_poll_t *poll, int status, int events);
@@ -93,9 +94,8 @@ static void exchanges_drop(struct connection *connection)
         struct exchange *exchange = container_of(link, struct exchange, link);
         if (exchange->state == EXCHANGE_STARTED)
             continue;
-        list_remove(&exchange->link);
         list_remove(&exchange->step);
-        exchange_free(exchange);
+        connection_drop(connection, exchange);
     }
 }
 
@@ -134,14 +134,21 @@ void connection_flush_later(struct connection *connection)
         list_push(&connection->loop->flushing, &connection->flush);
 }
 
+void connection_drop(struct connection *connection, struct exchange *exchange)
+{
+    ASSERT(connection->exchange_count > 0);
+    connection->exchange_count--;
+    list_remove(&exchange->link);
+    exchange_free(exchange);
+}
+
 void connection_answered(struct connection *connection, struct exchange *exchange, enum error error)
 {
     ASSERT(connection->open_requests > 0);
     connection->open_requests--;
     connection->open_bytes -= exchange->frame_bytes;
     if (connection->state == CONNECTION_CLOSED) {
-        list_remove(&exchange->link);
-        exchange_free(exchange);
+        connection_drop(connection, exchange);
         return;
     }
     if (connection->unsent_bytes == 0)

@@ -38,13 +38,14 @@ struct connection {
     int64_t progress_ms;
 
     /* Requests and answers. */
-    struct list exchanges;  /* struct exchange.link, oldest first. */
-    uint32_t open_requests; /* Of them not ANSWERED. */
-    size_t open_bytes;      /* Their frames. */
-    uint64_t unsent_bytes;  /* Of the ANSWERED ones. */
-    bool send_blocked;      /* The socket takes no more at the moment. */
-    int64_t active_ms;      /* Last byte either way. */
-    int64_t sent_ms;        /* Last byte taken by the peer, or start of the wait for that. */
+    struct list exchanges;   /* struct exchange.link, oldest first. */
+    uint32_t open_requests;  /* Of them not ANSWERED. */
+    size_t open_bytes;       /* Their frames. */
+    uint64_t unsent_bytes;   /* Of the ANSWERED ones. */
+    uint32_t exchange_count; /* All of them: a small answer costs more memory than its bytes. */
+    bool send_blocked;       /* The socket takes no more at the moment. */
+    int64_t active_ms;       /* Last byte either way. */
+    int64_t sent_ms;         /* Last byte taken by the peer, or start of the wait for that. */
 };
 
 /* Takes over `accepted` and its socket; closes it when there is no memory. */
@@ -58,6 +59,9 @@ void connection_finish(struct connection *connection);
 
 /* Closes the socket at once and cancels what waits. Again is harmless. */
 void connection_close(struct connection *connection);
+
+/* Takes the exchange, which is not STARTED, out of the queue and frees it. */
+void connection_drop(struct connection *connection, struct exchange *exchange);
 
 /* Its exchange was answered: puts it in line for sending, perhaps closing. */
 void connection_answered(struct connection *connection, struct exchange *exchange,

@@ -79,6 +79,7 @@ static enum frames_result frame_take(struct connection *connection, struct buffe
                                                                         : error_text(error));
     connection->expected_bytes = SIZE_BYTES + frame.size;
     list_push(&connection->exchanges, &exchange->link);
+    connection->exchange_count++;
     if (exchange->state == EXCHANGE_ANSWERED) {
         if (connection->unsent_bytes == 0)
             connection->sent_ms = loop_now_ms(connection->loop);

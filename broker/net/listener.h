@@ -48,7 +48,11 @@ struct net_limits {
     int64_t send_timeout_ms; /* topicfs.connection.send.timeout.ms: a peer must take something. */
 };
 
-enum { NET_PROGRESS_BYTES = 1024 };
+enum {
+    NET_PROGRESS_BYTES = 1024,
+    NET_UNSENT_ANSWERS_MAX =
+        1024, /* Of one connection: then reading stops, however small they are. */
+};
 
 /* Finite ones for everything, as the configuration table's defaults. */
 struct net_limits net_limits_default(void);

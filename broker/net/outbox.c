@@ -63,8 +63,7 @@ static void drop_sent(struct connection *connection)
 {
     for (struct exchange *exchange;
          (exchange = exchange_first(connection)) != NULL && exchange->outgoing.first == NULL;) {
-        list_remove(&exchange->link);
-        exchange_free(exchange);
+        connection_drop(connection, exchange);
     }
 }
 
