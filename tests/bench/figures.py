@@ -332,6 +332,8 @@ def figure_start(bench):
     topics, partitions = 10, 1000
     for number in range(topics):
         node.create(f"many-{number}", partitions)
+        node.drive("produce", "--topic", f"many-{number}", "--partitions", partitions, "--requests",
+                   partitions, "--batch-bytes", 100, "--record-bytes", 100, "--in-flight", 5)
     node.stop()
     for _ in range(bench.rounds):
         full.append(node.time_daemon())
