@@ -59,6 +59,18 @@ static void inode_free(struct inode *inode)
     memory_free(inode);
 }
 
+void inode_table_release_partitions(struct inode_table *table)
+{
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        list_for_each(link, &table->buckets[i])
+        {
+            struct inode *inode = container_of(link, struct inode, bucket);
+            partition_unref(inode->partition);
+            inode->partition = NULL;
+        }
+    }
+}
+
 void inode_table_done(struct inode_table *table)
 {
     for (size_t i = 0; i < table->bucket_count; i++)

@@ -81,6 +81,10 @@ enum error inode_table_init(struct inode_table *table);
 /* Every inode must be gone but those given away; frees them all. */
 void inode_table_done(struct inode_table *table);
 
+/* Gives the partitions back that inodes hold: the mount has ended and no operation will look at
+ * them. */
+void inode_table_release_partitions(struct inode_table *table);
+
 /* Finds or makes the inode and adds a reference for the caller. NULL when out of memory. */
 struct inode *inode_get(struct inode_table *table, const struct inode_key *key);
 

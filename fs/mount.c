@@ -220,6 +220,7 @@ void mount_close(struct mount *mount)
     op_cancel_all(tree);
     while (!list_empty(&tree->open_files))
         open_file_free(tree, container_of(tree->open_files.next, struct open_file, link));
+    inode_table_release_partitions(&tree->inodes);
     monitor_leave(tree->monitor);
     fuse_session_unmount(mount->session); /* Also when files in it are open. */
     fuse_session_destroy(mount->session);

@@ -103,6 +103,7 @@ bool topic_grow(struct node_op *op, const char *topic, int32_t count,
     create_partitions_request_create_partitions_topic_init(&body->topics[0]);
     body->topics[0].name = name;
     body->topics[0].count = count;
+    body->topics[0].assignments = NULL; /* Placed by the node. */
     body->topics_count = 1;
     body->timeout_ms = ADMIN_TIMEOUT_MS;
     node_op_start(op, answered);

@@ -34,7 +34,7 @@ fi
 exec 5>> "$MOUNT/orders/0"
 echo two >&5
 kill_node
-check_error 'a killed node: open files' 'Transport endpoint is not connected' sh -c 'echo lost >&5'
+check_error 'a killed node: open files' 'Transport endpoint is not connected' bash -c 'echo lost >&5'
 check_error 'a killed node: the path' 'Transport endpoint is not connected' ls "$MOUNT"
 exec 5>&-
 start_node
