@@ -123,6 +123,7 @@ check_equal 'a consumer gets the long line whole' '3900000 5' \
     "$(kcat -C -q -e -b "$BOOTSTRAP" -t orders -p 5 -o beginning -f '%S ' -X fetch.message.max.bytes=8000000 | xargs)"
 
 dd if=/dev/zero bs=1M count=8 2> /dev/null | tr '\0' 'a' | fold -w 99 > "$TEST_DIR/folded"
+echo >> "$TEST_DIR/folded"
 check 'a file of short lines goes in' dd if="$TEST_DIR/folded" of=6 bs=4M conv=notrunc,fsync status=none
 check_same 'and comes out' "$TEST_DIR/folded" 6
 check_same 'to a consumer too' "$TEST_DIR/folded" <(consume orders 6)

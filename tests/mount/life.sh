@@ -70,7 +70,7 @@ def resident(pid):
 before = resident(sys.argv[2])
 files = [os.open(sys.argv[1], os.O_RDONLY) for _ in range(1000)]
 for file in files:
-    assert len(os.read(file, 1 << 20)) == 20
+    assert len(os.read(file, 1 << 20)) == 21
     assert os.read(file, 1 << 20) == b""
 grown = resident(sys.argv[2]) - before
 assert grown < 16 << 20, grown

@@ -33,7 +33,7 @@ check_same 'python, line by line' "$TEST_DIR/lines" <(python3 -c 'for line in op
 check_equal 'python, anywhere' 'line 012345' "$(python3 -c '
 import os
 file = os.open("0", os.O_RDONLY)
-print(os.pread(file, 11, 12344 * 42).decode())')"
+print(os.pread(file, 11, 12344 * 43).decode())')"
 if command -v less > /dev/null; then
     check_same 'less' "$TEST_DIR/lines" <(less -f 0 < /dev/null | cat)
 fi
@@ -45,8 +45,7 @@ tar cf "$TEST_DIR/log.tar" -C "$MOUNT" log
 check_equal 'tar' 0 $?
 mkdir "$TEST_DIR/untarred" && tar xf "$TEST_DIR/log.tar" -C "$TEST_DIR/untarred"
 check_same 'brings the records too' "$TEST_DIR/lines" "$TEST_DIR/untarred/log/0"
-check_same 'as it does the small files' log/.info <(cat "$TEST_DIR/untarred/log/.info") 2> /dev/null ||
-    check_same 'as it does the small files' .info "$TEST_DIR/untarred/log/.info"
+check_same 'as it does the small files' .info "$TEST_DIR/untarred/log/.info"
 
 produce log 1 < "$TEST_DIR/lines"
 check_same 'what a Kafka client produced' "$TEST_DIR/lines" 1
@@ -84,7 +83,7 @@ check_equal 'SEEK_DATA and SEEK_HOLE, reading past the end, mmap, O_DIRECT' 0 $?
 
 check_equal 'the last records by offset' "$(tail -n 5 "$TEST_DIR/lines")" "$(cat 0@-5)"
 check_equal 'a range of offsets' "$(sed -n '101,110p' "$TEST_DIR/lines")" "$(cat 0@100:110)"
-check_equal 'the size of a range' 420 "$(stat -c %s 0@100:110)"
+check_equal 'the size of a range' 430 "$(stat -c %s 0@100:110)"
 check_same 'everything' "$TEST_DIR/lines" 0@start
 check_equal 'the end' '' "$(cat 0@end)"
 check_same 'an hour ago' "$TEST_DIR/lines" 0@-1h

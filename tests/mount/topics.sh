@@ -12,10 +12,10 @@ check_equal 'with one partition' 0 "$(ls orders)"
 check 'that Kafka clients see' sh -c "kcat -L -b $BOOTSTRAP | grep -q 'topic \"orders\" with 1 partitions'"
 check 'touch adds the next' touch orders/1
 check_equal 'and the next' '0 1' "$(ls orders | xargs)"
-check 'the count is a file' sh -c 'echo 4 > orders/.config/partitions'
+check 'the count is a file' bash -c 'echo 4 > orders/.config/partitions'
 check_equal 'that grows the topic' '0 1 2 3' "$(ls orders | xargs)"
 check_equal 'and says so' 4 "$(cat orders/.config/partitions)"
-check_error 'fewer cannot be' 'Invalid argument' sh -c 'echo 2 > orders/.config/partitions'
+check_error 'fewer cannot be' 'Invalid argument' bash -c 'echo 2 > orders/.config/partitions'
 check_equal 'nor did it' 4 "$(cat orders/.config/partitions)"
 
 check 'a topic whose name begins with a dot' mkdir %2Ehidden
@@ -27,13 +27,13 @@ echo made | kcat -P -b "$BOOTSTRAP" -t automatic
 check_equal 'a topic that a client made is there' made "$(cat automatic/0)"
 
 check_equal 'a default' -1 "$(cat orders/.config/retention.ms)"
-check 'a configuration is written' sh -c 'echo 604800000 > orders/.config/retention.ms'
+check 'a configuration is written' bash -c 'echo 604800000 > orders/.config/retention.ms'
 check_equal 'and read' 604800000 "$(cat orders/.config/retention.ms)"
-check_error 'a value that cannot be' 'Invalid argument' sh -c 'echo soon > orders/.config/retention.ms'
+check_error 'a value that cannot be' 'Invalid argument' bash -c 'echo soon > orders/.config/retention.ms'
 check_equal 'leaves it' 604800000 "$(cat orders/.config/retention.ms)"
 check 'rm puts the default back' rm orders/.config/retention.ms
 check_equal 'as is seen' -1 "$(cat orders/.config/retention.ms)"
-check_error 'an unknown key' 'Invalid argument' sh -c 'echo 1 > orders/.config/retention.msec'
+check_error 'an unknown key' 'Invalid argument' bash -c 'echo 1 > orders/.config/retention.msec'
 check 'has a reason' grep -q 'retention.msec.*nearest is retention.ms' .errors
 check 'all keys are listed' sh -c 'ls orders/.config | grep -qx cleanup.policy'
 check 'every one can be read' sh -c 'cat orders/.config/* > /dev/null'
@@ -63,7 +63,7 @@ check_equal 'and empty' '' "$(cat orders/0)"
 
 exec 5>> orders/0 6< orders/0
 rmdir orders
-check_error 'an open file of a deleted topic: writing' 'Stale file handle' sh -c 'echo x >&5'
+check_error 'an open file of a deleted topic: writing' 'Stale file handle' bash -c 'echo x >&5'
 check_error 'an open file of a deleted topic: reading' 'Stale file handle' sh -c 'cat <&6'
 exec 5>&- 6<&-
 
