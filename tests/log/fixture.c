@@ -237,7 +237,7 @@ static void records_check(const struct batch_header *header)
 }
 
 /* Checks the whole batches of a slice; returns the offset behind the last. */
-static int64_t slice_check(const struct log_slice *slice, int64_t offset)
+static int64_t slice_check(const struct log_slice *slice, int64_t offset, bool gaps)
 {
     uint8_t *bytes = malloc(slice->size);
     size_t size;
@@ -251,6 +251,7 @@ static int64_t slice_check(const struct log_slice *slice, int64_t offset)
             assert_int_equal(header.base_offset, slice->base_offset);
         assert_true(batch_crc_valid(bytes + at, header.size));
         assert_true(batch_last_offset(&header) >= offset);
+        assert_true(gaps || header.base_offset <= offset);
         records_check(&header);
         offset = batch_last_offset(&header) + 1;
         at += header.size;
@@ -260,25 +261,41 @@ static int64_t slice_check(const struct log_slice *slice, int64_t offset)
     return offset;
 }
 
-int64_t fixture_read_from(struct log *log, int64_t offset, enum log_read_limit limit,
-                          enum error *ret_error)
+static int64_t read_on(struct log *log, int64_t offset, enum log_read_limit limit, bool gaps,
+                       enum error *ret_error)
 {
     for (;;) {
         struct log_slice slice;
         *ret_error = log_read(log, offset, 10000, true, limit, &slice);
         if (*ret_error != ERROR_NONE || slice.size == 0)
             return offset;
-        assert_true(slice.base_offset <= offset);
-        offset = slice_check(&slice, offset);
+        assert_true(gaps || slice.base_offset <= offset);
+        offset = slice_check(&slice, offset, gaps);
         log_slice_release(&slice);
     }
 }
 
-int64_t fixture_verify(struct log *log, int64_t from)
+int64_t fixture_read_from(struct log *log, int64_t offset, enum log_read_limit limit,
+                          enum error *ret_error)
+{
+    return read_on(log, offset, limit, false, ret_error);
+}
+
+static int64_t verify(struct log *log, int64_t from, bool gaps)
 {
     enum error error;
-    int64_t reached = fixture_read_from(log, from, LOG_READ_END, &error);
+    int64_t reached = read_on(log, from, LOG_READ_END, gaps, &error);
     assert_int_equal(error, ERROR_NONE);
     assert_int_equal(reached, log_end_offset(log));
     return reached;
+}
+
+int64_t fixture_verify(struct log *log, int64_t from)
+{
+    return verify(log, from, false);
+}
+
+int64_t fixture_verify_with_gaps(struct log *log, int64_t from)
+{
+    return verify(log, from, true);
 }
