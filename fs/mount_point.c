@@ -175,7 +175,7 @@ enum error mount_point_prepare(const char *path, char *ret_path, size_t size,
                                struct failure *failure)
 {
     char *mountinfo = NULL;
-    struct stat stat_now;
+    struct statx answer;
     enum error error = resolve(path, ret_path, size);
     if (error != ERROR_NONE)
         return failure_at(failure, error, "%s", path);
@@ -188,7 +188,9 @@ enum error mount_point_prepare(const char *path, char *ret_path, size_t size,
         return check_empty(ret_path, failure);
     if (!found.is_ours)
         return failure_at(failure, ERROR_EXISTS, "something else is mounted on %s", ret_path);
-    if (stat(ret_path, &stat_now) == 0 || errno != ENOTCONN)
+    /* Not stat: the kernel may still remember a dead mount's attributes. */
+    if (statx(AT_FDCWD, ret_path, AT_STATX_FORCE_SYNC, STATX_TYPE, &answer) == 0 ||
+        errno != ENOTCONN)
         return failure_at(failure, ERROR_EXISTS, "a running topicfs is mounted on %s", ret_path);
     error = mount_point_detach(ret_path);
     if (error != ERROR_NONE)

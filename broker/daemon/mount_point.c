@@ -71,7 +71,8 @@ enum error mount_point_check(const struct settings *settings, struct failure *fa
         return failure_because(failure, ERROR_INVALID_CONFIG,
                                "the data directory %s is inside the mount point %s", data, mount);
     int refused;
-    if (!is_empty(path, &refused))
+    /* A dead mount, of which the kernel still remembered the attributes. */
+    if (!is_empty(path, &refused) && refused != ENOTCONN)
         return failure_because(failure, ERROR_INVALID_CONFIG, "mount point %s: %s", path,
                                refused == 0 ? "not empty" : strerror(refused));
     return ERROR_NONE;
