@@ -76,8 +76,15 @@ static void partitions_wait(uv_timer_t *timer)
     struct node *node = timer->data;
     monitor_enter(node->control.monitor);
     bool idle = parts_idle(&node->broker);
-    enum error error = idle ? partitions_close(node) : ERROR_NONE;
-    monitor_leave(node->control.monitor);
+    monitor_leave(node->control.monitor); /* What was abandoned ends here. */
+    enum error error = ERROR_NONE;
+    if (idle) {
+        mount_free(node->mount); /* Its inodes hold partitions. */
+        node->mount = NULL;
+        monitor_enter(node->control.monitor);
+        error = partitions_close(node);
+        monitor_leave(node->control.monitor);
+    }
     if (error != ERROR_NONE)
         report(REPORT_ERROR, "stop_unclean", "",
                "reason=\"%s\" lost=nothing do=\"the next start recovers\"", error_text(error));
