@@ -36,6 +36,14 @@ const char *config_type_text(enum config_type type)
     return "unknown";
 }
 
+uint32_t config_scope_count(enum config_scope scope)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config_row_count; i++)
+        count += config_rows[i].scope == scope;
+    return count;
+}
+
 const struct config_row *config_find(enum config_scope scope, const char *key)
 {
     for (uint32_t i = 0; i < config_row_count; i++) {

@@ -56,6 +56,9 @@ extern const uint32_t config_row_count;
 /* What --help=config prints beside a key: "long", "list". */
 const char *config_type_text(enum config_type type);
 
+/* How many rows a scope has. */
+uint32_t config_scope_count(enum config_scope scope);
+
 /* NULL when unknown in that scope. */
 const struct config_row *config_find(enum config_scope scope, const char *key);
 

@@ -9,13 +9,8 @@
 #ifndef BROKER_CATALOG_IMAGE_H
 #define BROKER_CATALOG_IMAGE_H
 
-#include "base/memory.h"
+#include "base/table.h"
 #include "catalog/catalog.h"
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_malloc(size) memory_allocate_raw(size)
-#define uthash_free(block, size) memory_free(block)
-#include <uthash.h>
 
 /* Counts, then the ids: replicas, isr, elr, adding, removing. */
 struct partition_entry {

@@ -41,8 +41,8 @@ static bool fill_configs(struct request *request, const struct config_set *topic
                          struct create_topics_response_creatable_topic_result *answer)
 {
     uint32_t count = 0;
-    answer->configs =
-        arena_allocate_array(&request->arena, config_row_count, sizeof *answer->configs);
+    answer->configs = arena_allocate_array(&request->arena, config_scope_count(CONFIG_TOPIC),
+                                           sizeof *answer->configs);
     if (answer->configs == NULL)
         return false;
     for (uint32_t i = 0; i < config_row_count; i++) {
@@ -55,7 +55,9 @@ static bool fill_configs(struct request *request, const struct config_set *topic
         (void)config_places(request->broker, row, topic, places);
         struct create_topics_response_creatable_topic_configs *config = &answer->configs[count++];
         config->name = slice_of(row->key);
-        config->value = arena_copy(&request->arena, slice_of(value));
+        config->value = slice_of(value);
+        if (value != row->default_text)
+            config->value = arena_copy(&request->arena, config->value);
         config->config_source = (int8_t)places[0].source;
         config->is_sensitive = row->sensitive;
         if (config->value.data == NULL)
@@ -233,6 +235,7 @@ static void create_start(struct request *request, uint32_t index, struct create_
     const struct create_topics_request *body = request->body;
     struct slice reason = SLICE_NULL;
     create_topics_response_creatable_topic_result_init(one->answer);
+    one->answer->error_message = SLICE_NULL;
     one->answer->name = body->topics[index].name;
     enum error error = plan(request, index, one, &reason);
     if (error != ERROR_NONE) {

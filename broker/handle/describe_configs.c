@@ -25,7 +25,9 @@ static bool copy_value(struct request *request, const struct config_row *row, co
     *ret_value = SLICE_NULL;
     if (value == NULL || row->sensitive)
         return true;
-    *ret_value = arena_copy(&request->arena, slice_of(value));
+    *ret_value = slice_of(value);
+    if (value != row->default_text) /* What was set may change before the answer is sent. */
+        *ret_value = arena_copy(&request->arena, *ret_value);
     return ret_value->data != NULL;
 }
 
@@ -41,10 +43,9 @@ static bool fill_synonyms(struct request *request, const struct config_row *row,
         return false;
     config->synonyms_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        config->synonyms[i].name = arena_copy(&request->arena, slice_of(places[i].key));
+        config->synonyms[i].name = slice_of(places[i].key); /* A row's. */
         config->synonyms[i].source = (int8_t)places[i].source;
-        if (config->synonyms[i].name.data == NULL ||
-            !copy_value(request, row, places[i].value, &config->synonyms[i].value))
+        if (!copy_value(request, row, places[i].value, &config->synonyms[i].value))
             return false;
     }
     return true;
@@ -82,7 +83,7 @@ static enum error fill_scope(struct request *request,
                              struct describe_configs_response_describe_configs_result *answer)
 {
     answer->configs =
-        arena_allocate_array(&request->arena, config_row_count, sizeof *answer->configs);
+        arena_allocate_array(&request->arena, config_scope_count(scope), sizeof *answer->configs);
     if (answer->configs == NULL)
         return ERROR_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < config_row_count; i++) {
@@ -195,6 +196,7 @@ void handle_describe_configs(struct request *request)
         struct describe_configs_response_describe_configs_result *answer = &response->results[i];
         struct slice reason = SLICE_NULL;
         describe_configs_response_describe_configs_result_init(answer);
+        answer->error_message = SLICE_NULL;
         answer->resource_type = body->resources[i].resource_type;
         answer->resource_name = body->resources[i].resource_name;
         answer->configs = WIRE_EMPTY;

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting a broker together for handler tests. */
+#include "broker_fixture.h"
+
+#include "base/memory.h"
+#include "group/group.h"
+#include "handle/fetch_session.h"
+#include "handle/topic_creation.h"
+
+#include <cmocka.h>
+#include <stdio.h>
+
+enum { ARENA_BYTES = 64 << 20 };
+
+static void apply_now(struct catalog_proposer *proposer, struct catalog_proposal *proposal)
+{
+    struct broker_fixture *f = container_of(proposer, struct broker_fixture, proposer);
+    struct catalog_outcome outcome = {.error = f->proposer_error, .producer_id_first = -1};
+    f->proposal_count++;
+    if (f->proposer_error == ERROR_NONE)
+        outcome = catalog_apply(f->broker.catalog, ++f->index, 1, proposal->bytes, proposal->size);
+    catalog_proposal_complete(f->broker.catalog, proposal, &outcome);
+}
+
+static void nothing_done(struct catalog_proposal *proposal)
+{
+    (void)proposal;
+}
+
+static struct catalog_outcome propose(struct broker_fixture *f,
+                                      const struct catalog_command *command)
+{
+    struct catalog_proposal proposal = {.done = nothing_done};
+    catalog_propose(f->broker.catalog, command, &proposal);
+    simulated_executor_run_until_idle(f->executor);
+    return proposal.outcome;
+}
+
+void fixture_add_node(struct broker_fixture *f, int32_t id)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_REGISTER,
+                                      .node = {.id = id, .port = 9092}};
+    snprintf(command.node.host, sizeof command.node.host, "node%d", id);
+    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+}
+
+static uint32_t offsets_partition_count(void *context, bool create)
+{
+    return offsets_topic_partitions(context, create);
+}
+
+static void make_parts(struct broker_fixture *f)
+{
+    struct broker *broker = &f->broker;
+    struct partition_table_options table = {.storage = broker->storage,
+                                            .executor = broker->executor,
+                                            .directory = f->directory,
+                                            .retention_check_interval_ms = 300000,
+                                            .checkpoint_interval_ms = 60000};
+    struct group_coordinator_options groups = {
+        .executor = broker->executor,
+        .config = {.min_session_timeout_ms = 6000,
+                   .max_session_timeout_ms = 1800000,
+                   .offsets_retention_ms = 604800000,
+                   .offsets_retention_check_interval_ms = 600000,
+                   .max_size = 1000,
+                   .offset_metadata_max_bytes = 4096},
+        .offsets_partition_count = offsets_partition_count,
+        .context = broker,
+    };
+    assert_int_equal(partition_table_new(&table, &broker->partitions), ERROR_NONE);
+    groups.partitions = broker->partitions;
+    assert_int_equal(group_coordinator_new(&groups, &broker->groups), ERROR_NONE);
+    assert_int_equal(fetch_sessions_new(broker->executor, 100, &broker->fetch_sessions),
+                     ERROR_NONE);
+    assert_int_equal(broker_follow_catalog(broker, &f->follower), ERROR_NONE);
+}
+
+int broker_fixture_setup(void **state)
+{
+    struct broker_fixture *f = memory_allocate(sizeof *f);
+    assert_non_null(f);
+    struct broker *broker = &f->broker;
+    f->executor = simulated_executor_new(1, NULL);
+    f->storage = simulated_storage_new(1);
+    f->proposer.submit = apply_now;
+    broker->executor = simulated_executor_seam(f->executor);
+    broker->storage = simulated_storage_seam(f->storage);
+    broker->data_directory = "/data";
+    broker->node_id = 1;
+    assert_int_equal(config_set_new(&f->config), ERROR_NONE);
+    broker->config = f->config;
+    assert_int_equal(log_directory_open(broker->storage, broker->executor, &f->directory, NULL),
+                     ERROR_NONE);
+    assert_int_equal(catalog_new(broker->executor, &broker->catalog), ERROR_NONE);
+    catalog_set_proposer(broker->catalog, &f->proposer);
+    struct catalog_command found = {.kind = CATALOG_CLUSTER_INIT,
+                                    .cluster_id = uuid_random(broker->executor)};
+    assert_int_equal(propose(f, &found).error, ERROR_NONE);
+    fixture_add_node(f, 1);
+    make_parts(f);
+    *state = f;
+    return 0;
+}
+
+static bool partitions_idle(void *context)
+{
+    return partition_table_idle(context);
+}
+
+static bool groups_idle(void *context)
+{
+    return group_coordinator_idle(context);
+}
+
+int broker_fixture_teardown(void **state)
+{
+    struct broker_fixture *f = *state;
+    struct broker *broker = &f->broker;
+    broker_follow_stop(f->follower);
+    simulated_executor_run_until_idle(f->executor);
+    group_coordinator_stop(broker->groups);
+    assert_true(simulated_executor_run_until(f->executor, groups_idle, broker->groups, 100000));
+    group_coordinator_free(broker->groups);
+    fetch_sessions_free(broker->fetch_sessions);
+    partition_table_stop(broker->partitions);
+    simulated_executor_run_until_idle(f->executor);
+    assert_true(partitions_idle(broker->partitions));
+    partition_table_close(broker->partitions, true);
+    log_directory_close(f->directory);
+    catalog_free(broker->catalog);
+    config_set_free(f->config);
+    simulated_executor_free(f->executor);
+    simulated_storage_free(f->storage);
+    memory_free(f);
+    return 0;
+}
+
+void fixture_set(struct broker_fixture *f, const char *key, const char *value)
+{
+    char reason[CONFIG_REASON_BYTES];
+    assert_int_equal(config_set_put(f->config, CONFIG_NODE, key, value, reason), ERROR_NONE);
+    /* What is in force is put together anew. */
+    broker_follow_stop(f->follower);
+    assert_int_equal(broker_follow_catalog(&f->broker, &f->follower), ERROR_NONE);
+}
+
+const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *name,
+                                          uint32_t partitions)
+{
+    struct catalog_assignment assignments[64];
+    assert_true(partitions <= 64);
+    for (uint32_t i = 0; i < partitions; i++)
+        assignments[i] = (struct catalog_assignment){.replicas = {1}, .replica_count = 1};
+    struct catalog_command command = {.kind = CATALOG_TOPIC_CREATE,
+                                      .topic_name = slice_of(name),
+                                      .topic_id = uuid_random(f->broker.executor),
+                                      .assignments = assignments,
+                                      .assignment_count = partitions};
+    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+    return catalog_topic_find(f->broker.catalog, slice_of(name));
+}
+
+/* ---- exchanges ---- */
+
+static void exchange_finished(struct request *request)
+{
+    container_of(request, struct exchange, request)->done++;
+}
+
+void *exchange_begin(struct broker_fixture *f, struct exchange *exchange, int16_t api_key,
+                     int16_t version)
+{
+    const struct api *api = api_find(api_key);
+    assert_non_null(api);
+    assert_true(api_supports(api, version));
+    assert_true(handle_supports(api_key));
+    *exchange = (struct exchange){.done = 0};
+    arena_init(&exchange->arena, ARENA_BYTES);
+    request_init(&exchange->request, &f->broker, api, version);
+    exchange->request.requester.listener_host = "127.0.0.1";
+    exchange->request.requester.listener_port = 19092;
+    exchange->request.done = exchange_finished;
+    exchange->body = arena_allocate(&exchange->arena, api->request.size);
+    api->request.init(exchange->body);
+    return exchange->body;
+}
+
+/* There and back through bytes. */
+static void *through_bytes(const struct api_message *message, int16_t version, const void *from,
+                           struct arena *arena)
+{
+    struct writer writer;
+    struct reader reader;
+    struct slice bytes;
+    writer_init(&writer);
+    message->encode(&writer, version, from);
+    assert_int_equal(writer_finish_slice(&writer, arena, &bytes), ERROR_NONE);
+    reader_init(&reader, bytes);
+    void *to = arena_allocate(arena, message->size);
+    assert_int_equal(message->decode(&reader, version, arena, to), ERROR_NONE);
+    assert_int_equal(reader_left(&reader), 0);
+    return to;
+}
+
+void exchange_start(struct broker_fixture *f, struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    (void)f;
+    request->body =
+        through_bytes(&request->api->request, request->version, exchange->body, &exchange->arena);
+    handle_start(request);
+    assert_int_equal(exchange->done, 0);
+}
+
+void *exchange_answer(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    assert_int_equal(exchange->done, 1);
+    if (request->response != NULL && !request->close_connection)
+        exchange->answer = through_bytes(&request->api->response, request->version,
+                                         request->response, &exchange->arena);
+    return exchange->answer;
+}
+
+void *exchange_run(struct broker_fixture *f, struct exchange *exchange)
+{
+    exchange_start(f, exchange);
+    simulated_executor_run_until_idle(f->executor);
+    return exchange_answer(exchange);
+}
+
+void exchange_done(struct exchange *exchange)
+{
+    request_done(&exchange->request);
+    arena_done(&exchange->arena);
+}
+
+void assert_kafka_error(int16_t got, enum error expected)
+{
+    if (got != error_to_kafka(expected))
+        fail_msg("answered %d, not %d (%s)", got, error_to_kafka(expected), error_name(expected));
+}
+
+void assert_slice(struct slice got, const char *expected)
+{
+    if (!slice_equals_text(got, expected))
+        fail_msg("'%.*s' is not '%s'", SLICE_PRINT(got), expected);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A broker of one node under the simulated executor and storage, with a quorum that applies the
+ * moment it is asked: for testing handlers. Requests and answers go through their bytes, so a test
+ * sees what a client of that version sees. */
+#ifndef TESTS_HANDLE_BROKER_FIXTURE_H
+#define TESTS_HANDLE_BROKER_FIXTURE_H
+
+#include "handle/request.h"
+#include "log/directory.h"
+#include "sim/simulated_executor.h"
+#include "sim/simulated_storage.h"
+
+struct broker_fixture {
+    struct simulated_executor *executor;
+    struct simulated_storage *storage;
+    struct log_directory *directory;
+    struct config_set *config; /* The static one. */
+    struct broker broker;
+    struct broker_follower *follower;
+    struct catalog_proposer proposer;
+    enum error proposer_error; /* Not NONE: what proposals come to instead of being applied. */
+    int64_t index;             /* Of the last proposal. */
+    uint32_t proposal_count;
+};
+
+/* For cmocka_unit_test_setup_teardown; *state is the fixture. Node 1, no topics. */
+int broker_fixture_setup(void **state);
+int broker_fixture_teardown(void **state);
+
+/* Sets a key of the static configuration (before it is asked for). */
+void fixture_set(struct broker_fixture *f, const char *key, const char *value);
+
+/* Registers another node, so that topics can have more replicas. */
+void fixture_add_node(struct broker_fixture *f, int32_t id);
+
+/* Makes a topic with one replica a partition on node 1. */
+const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *name,
+                                          uint32_t partitions);
+
+/* One request: its answer as decoded from bytes. */
+struct exchange {
+    struct request request;
+    struct arena arena; /* For the body that the test fills in, and for the decoded answer. */
+    void *body;
+    void *answer; /* NULL: the connection is closed instead. */
+    int done;
+};
+
+/* Gives the API's request struct, initialised, to be filled in. */
+void *exchange_begin(struct broker_fixture *f, struct exchange *exchange, int16_t api_key,
+                     int16_t version);
+/* Sends it; runs until it is answered. */
+void *exchange_run(struct broker_fixture *f, struct exchange *exchange);
+/* Sends it and leaves it at that. */
+void exchange_start(struct broker_fixture *f, struct exchange *exchange);
+/* After `done`. */
+void *exchange_answer(struct exchange *exchange);
+void exchange_done(struct exchange *exchange);
+
+#define WITH_BROKER(name)                                                                          \
+    cmocka_unit_test_setup_teardown(name, broker_fixture_setup, broker_fixture_teardown)
+
+/* Fails with the names of both. */
+void assert_kafka_error(int16_t got, enum error expected);
+void assert_slice(struct slice got, const char *expected);
+
+#endif
