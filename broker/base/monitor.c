@@ -28,8 +28,10 @@ struct monitor {
 
     pthread_mutex_t inside;
     atomic_uintptr_t owner; /* Marks the thread that is inside, 0 when none is. */
-    struct list tasks;      /* Guarded by inside. */
+    struct list tasks;      /* Guarded by inside, like the next three. */
+    int wakes_owed;         /* Work submitted during this stay: threads to wake after it. */
     struct timer_heap timers;
+    int64_t told_ms; /* When the control loop was told to come next; INT64_MAX: not at all. */
 
     pthread_mutex_t pool; /* Taken after inside, never the other way round. Guards the rest. */
     pthread_cond_t work_added;
@@ -89,12 +91,23 @@ static void run_tasks(struct monitor *monitor)
     }
 }
 
-void monitor_leave(struct monitor *monitor)
+/* Pool threads are woken with no lock held: they would only wait for it. `takers` threads are about
+ * to look for work anyway. */
+static void leave(struct monitor *monitor, int takers)
 {
     ASSERT(is_inside(monitor));
     run_tasks(monitor);
+    int wakes = monitor->wakes_owed - takers;
+    monitor->wakes_owed = 0;
     atomic_store_explicit(&monitor->owner, 0, memory_order_relaxed);
     unlock(&monitor->inside);
+    for (; wakes > 0; wakes--)
+        (void)pthread_cond_signal(&monitor->work_added);
+}
+
+void monitor_leave(struct monitor *monitor)
+{
+    leave(monitor, 0);
 }
 
 static void monitor_post(struct executor *executor, struct task *task)
@@ -134,14 +147,15 @@ static void monitor_timer_start(struct executor *executor, struct timer *timer, 
 {
     struct monitor *monitor = monitor_of(executor);
     ASSERT(is_inside(monitor));
-    const struct timer *earliest = monitor->timers.root;
-    int64_t earliest_ms = earliest == NULL ? INT64_MAX : earliest->due_ms;
     int64_t now_ms = monitor_monotonic_ms(executor);
     int64_t due_ms = now_ms;
     if (delay_ms > 0)
         due_ms = delay_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + delay_ms;
     timer_heap_start(&monitor->timers, timer, due_ms);
-    if (due_ms < earliest_ms && monitor->wake != NULL)
+    if (due_ms >= monitor->told_ms)
+        return; /* It comes early enough, perhaps for timers that were stopped, and asks again. */
+    monitor->told_ms = due_ms;
+    if (monitor->wake != NULL)
         monitor->wake(monitor->wake_context);
 }
 
@@ -158,6 +172,7 @@ int64_t monitor_timeout_ms(struct monitor *monitor)
     run_tasks(monitor); /* They may start or stop timers. */
     const struct timer *earliest = monitor->timers.root;
     int64_t timeout_ms = -1;
+    monitor->told_ms = earliest == NULL ? INT64_MAX : earliest->due_ms;
     if (earliest != NULL) {
         int64_t now_ms = monitor_monotonic_ms(&monitor->base);
         timeout_ms = earliest->due_ms > now_ms ? earliest->due_ms - now_ms : 0;
@@ -202,7 +217,7 @@ static void *pool_thread(void *argument)
         work->run(work);
         monitor_enter(monitor);
         work->done(work); /* May free itself. */
-        monitor_leave(monitor);
+        leave(monitor, 1);
 
         lock(&monitor->pool);
         ASSERT(monitor->unfinished > 0);
@@ -243,7 +258,7 @@ static void monitor_work_submit(struct executor *executor, struct work *work)
     if (monitor->unfinished > monitor->threads_started &&
         monitor->threads_started < monitor->threads_max)
         (void)start_thread(monitor);
-    (void)pthread_cond_signal(&monitor->work_added);
+    monitor->wakes_owed++;
     unlock(&monitor->pool);
 }
 
@@ -303,6 +318,7 @@ enum error monitor_new(int work_threads, void (*wake)(void *context), void *cont
     monitor->wake = wake;
     monitor->wake_context = context;
     monitor->threads_max = work_threads;
+    monitor->told_ms = INT64_MAX;
     list_init(&monitor->tasks);
     list_init(&monitor->pending);
     enum error error = seed_random(monitor);
