@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What options and properties together mean. Refusals one by one: tests/node/command_line.sh. */
+#include "daemon/settings.h"
+
+#include "base/memory.h"
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum error load(struct settings *ret_settings, const char *file, char **overrides,
+                       size_t count)
+{
+    struct options options = {
+        .no_mount = true, .config_file = file, .overrides = overrides, .override_count = count};
+    return settings_load(&options, ret_settings, NULL);
+}
+
+/* With nothing set: Kafka's defaults and ours, sockets as the system has them. */
+static void nothing_set_gives_the_defaults(void **state)
+{
+    (void)state;
+    struct settings settings;
+    assert_int_equal(load(&settings, NULL, NULL, 0), ERROR_NONE);
+    assert_int_equal(settings.node_id, 1);
+    assert_int_equal(settings.listener_count, 1);
+    assert_string_equal(settings.listeners[0].host, "127.0.0.1");
+    assert_int_equal(settings.listeners[0].port, 9092);
+    assert_string_equal(settings.advertised[0].host, "127.0.0.1");
+    assert_int_equal(settings.limits.send_buffer_bytes, -1);
+    assert_int_equal(settings.limits.request_bytes_max, 100 << 20);
+    assert_true(settings.limits.io_threads >= 1);
+    assert_int_equal(settings.limits.idle_ms, 600000);
+    assert_false(settings.insecure);
+    assert_null(settings.mount_point);
+    settings_done(&settings);
+}
+
+/* An override wins over the file, the file over the default; a set socket buffer counts even when
+ * it is Kafka's default. */
+static void overrides_win_over_the_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/topicfs-settings-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    static const char text[] = "# a comment\nnode.id=7\nsocket.send.buffer.bytes=102400\n"
+                               "listeners=PLAINTEXT://localhost:1234\nmax.connections=10\n";
+    assert_int_equal(write(file, text, sizeof text - 1), sizeof text - 1);
+    char one[] = "max.connections=20";
+    char two[] = "advertised.listeners=PLAINTEXT://example.org:99";
+    char *overrides[] = {one, two};
+    struct settings settings;
+    assert_int_equal(load(&settings, path, overrides, 2), ERROR_NONE);
+    assert_int_equal(settings.node_id, 7);
+    assert_int_equal(settings.limits.connections_max, 20);
+    assert_int_equal(settings.limits.send_buffer_bytes, 102400);
+    assert_string_equal(settings.listeners[0].host, "localhost");
+    assert_string_equal(settings.advertised[0].host, "example.org");
+    assert_int_equal(settings.advertised[0].port, 99);
+    settings_done(&settings);
+    (void)close(file);
+    (void)unlink(path);
+}
+
+/* Relative paths are the caller's; pid and report files lie in the data directory. */
+static void relative_paths_become_absolute(void **state)
+{
+    (void)state;
+    char override[] = "log.dirs=some/data";
+    char *overrides[] = {override};
+    char here[1000];
+    char wanted[1100];
+    assert_non_null(getcwd(here, sizeof here));
+    struct settings settings;
+    assert_int_equal(load(&settings, NULL, overrides, 1), ERROR_NONE);
+    (void)snprintf(wanted, sizeof wanted, "%s/some/data", here);
+    assert_string_equal(settings.data_directory, wanted);
+    (void)snprintf(wanted, sizeof wanted, "%s/some/data/topicfs.pid", here);
+    assert_string_equal(settings.pid_file, wanted);
+    (void)snprintf(wanted, sizeof wanted, "%s/some/data/topicfs.report", here);
+    assert_string_equal(settings.report_file, wanted);
+    settings_done(&settings);
+}
+
+/* The Nth allocation is refused, for every N: an error, and nothing is lost. */
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    char override[] = "node.id=3";
+    char *overrides[] = {override};
+    for (long refused = 0; refused < 1000; refused++) {
+        struct settings settings;
+        memory_fault_arm(refused);
+        enum error error = load(&settings, NULL, overrides, 1);
+        bool fired = memory_fault_fired() != 0;
+        memory_fault_arm(-1);
+        if (error == ERROR_NONE)
+            settings_done(&settings);
+        if (!fired) {
+            assert_int_equal(error, ERROR_NONE);
+            assert_true(refused > 3);
+            return;
+        }
+        assert_int_not_equal(error, ERROR_NONE);
+    }
+    fail_msg("never ran clean");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_set_gives_the_defaults),
+        cmocka_unit_test(overrides_win_over_the_file),
+        cmocka_unit_test(relative_paths_become_absolute),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
