@@ -240,13 +240,25 @@ static void ops_create(fuse_req_t request, fuse_ino_t parent, const char *name, 
 
 /* ---- reading and writing ---- */
 
+/* From a copy: once the answer is taken the file may be closed and gone. */
 static void read_small(fuse_req_t request, struct open_file *file, size_t size, off_t position)
 {
+    struct tree *tree = tree_of(request);
+    uint8_t *block = block_pool_take(&tree->blocks);
+    if (block == NULL) {
+        (void)fuse_reply_err(request, ENOMEM);
+        return;
+    }
+    if (size > tree->blocks.block_size)
+        size = tree->blocks.block_size;
     (void)pthread_mutex_lock(&file->reading);
     size_t begin = (uint64_t)position < file->text.size ? (size_t)position : file->text.size;
     size_t count = file->text.size - begin < size ? file->text.size - begin : size;
-    (void)fuse_reply_buf(request, count > 0 ? file->text.bytes + begin : NULL, count);
+    if (count > 0)
+        memcpy(block, file->text.bytes + begin, count);
     (void)pthread_mutex_unlock(&file->reading);
+    (void)fuse_reply_buf(request, (const char *)block, count);
+    block_pool_give(&tree->blocks, block);
 }
 
 static void ops_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t position,
