@@ -11,9 +11,6 @@ static enum error delete_before(struct request *request, struct slice topic, int
     struct partition *partition = partition_table_find(request->broker->partitions, topic, index);
     if (partition == NULL)
         return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (partition_role(partition) != PARTITION_LEADER &&
-        partition_role(partition) != PARTITION_LOADING)
-        return ERROR_NOT_LEADER_OR_FOLLOWER;
     /* A topic that only compacts keeps its records (PolicyViolationException in Kafka). */
     if (!partition_config(partition)->log.delete_enabled)
         return ERROR_POLICY_VIOLATION;

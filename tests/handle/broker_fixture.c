@@ -6,6 +6,8 @@
 #include "group/group.h"
 #include "handle/fetch_session.h"
 #include "handle/topic_creation.h"
+#include "record/build.h"
+#include "wire/api_produce.h"
 
 #include <cmocka.h>
 #include <stdio.h>
@@ -234,6 +236,47 @@ void exchange_done(struct exchange *exchange)
 {
     request_done(&exchange->request);
     arena_done(&exchange->arena);
+}
+
+static struct buffer *make_batch(int count, int64_t producer_id)
+{
+    struct batch_options options = batch_options_default();
+    struct batch_builder builder;
+    struct buffer *batch = NULL;
+    if (producer_id >= 0) {
+        options.producer_id = producer_id;
+        options.producer_epoch = 0;
+        options.base_sequence = 0;
+    }
+    batch_builder_init(&builder, &options);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(batch_builder_append_next(&builder, SIMULATED_WALL_CLOCK_MS + i,
+                                                   slice_of("key"), slice_of("value")),
+                         ERROR_NONE);
+    assert_int_equal(batch_builder_finish(&builder, NULL, &batch), ERROR_NONE);
+    return batch;
+}
+
+void fixture_append(struct broker_fixture *f, const char *topic, int32_t partition, int count,
+                    int64_t producer_id)
+{
+    struct exchange exchange;
+    struct buffer *batch = make_batch(count, producer_id);
+    struct produce_request *body = exchange_begin(f, &exchange, API_PRODUCE, 9);
+    body->acks = -1;
+    body->timeout_ms = 1000;
+    body->topic_data = arena_allocate(&exchange.arena, sizeof *body->topic_data);
+    body->topic_data_count = 1;
+    body->topic_data[0].name = slice_of(topic);
+    body->topic_data[0].partition_data =
+        arena_allocate(&exchange.arena, sizeof *body->topic_data[0].partition_data);
+    body->topic_data[0].partition_data_count = 1;
+    body->topic_data[0].partition_data[0].index = partition;
+    body->topic_data[0].partition_data[0].records.data = slice_from(batch->data, batch->size);
+    const struct produce_response *answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->responses[0].partition_responses[0].error_code, ERROR_NONE);
+    exchange_done(&exchange);
+    buffer_unref(batch);
 }
 
 void assert_kafka_error(int16_t got, enum error expected)

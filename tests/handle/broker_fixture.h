@@ -37,6 +37,10 @@ void fixture_add_node(struct broker_fixture *f, int32_t id);
 const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *name,
                                           uint32_t partitions);
 
+/* Appends `count` records as one batch, through Produce with acks=-1; -1: no producer id. */
+void fixture_append(struct broker_fixture *f, const char *topic, int32_t partition, int count,
+                    int64_t producer_id);
+
 /* One request: its answer as decoded from bytes. */
 struct exchange {
     struct request request;
