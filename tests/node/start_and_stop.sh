@@ -59,7 +59,8 @@ print('listening', flush=True)
 for _ in range(2):
     print(s.recv(100).decode(), flush=True)
 END
-python3 "$TEST_DIR/listen.py" "$TEST_DIR/notify" > "$TEST_DIR/notified" &
+: > "$TEST_DIR/notified"
+python3 "$TEST_DIR/listen.py" "$TEST_DIR/notify" >> "$TEST_DIR/notified" &
 listener=$!
 wait_for 10 grep -q listening "$TEST_DIR/notified"
 export NOTIFY_SOCKET=$TEST_DIR/notify
