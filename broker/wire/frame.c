@@ -44,8 +44,6 @@ enum error frame_body_decode(struct reader *reader, const struct frame_request *
     enum error error = request->api->request.decode(reader, request->version, arena, body);
     if (error != ERROR_NONE)
         return error;
-    if (reader_left(reader) != 0)
-        return ERROR_MALFORMED;
     *ret_body = body;
     return ERROR_NONE;
 }

@@ -81,10 +81,21 @@ static void damaged_headers_close_the_connection(void **state)
     expect_close_after_frame("\x00\x0c\x00\x00\x00\x00\x00\x01\xff\xfe", 10); /* Length -2. */
     expect_close_after_frame("\x00\x0c\x00\x00\x00\x00\x00\x01\x7f\xff\x61\x62\x63", 13);
     expect_close_after_frame("\x00\x0c", 2);
+}
+
+/* Reliability 23: what is behind the body is ignored, as Kafka does; librdkafka sends such
+ * requests. */
+static void bytes_behind_a_body_are_ignored(void **state)
+{
+    (void)state;
+    int client = client_connect(&node);
     uint8_t frame[128];
     size_t size = frame_heartbeat(1, 1, frame, sizeof frame);
-    frame[size] = 0; /* A byte too many. */
-    expect_close_after_frame(frame + 4, size - 4 + 1);
+    frame[size] = 7;
+    frame[3]++;
+    client_send(client, frame, size + 1);
+    client_expect_heartbeat(client, 1, 1);
+    (void)close(client);
 }
 
 /* Facts a.1 rule 5: ApiVersions of an unknown version is answered in version 0 with one row, its
@@ -217,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(impossible_sizes_close_the_connection, start, stop),
         cmocka_unit_test_setup_teardown(other_protocols_close_the_connection, start, stop),
         cmocka_unit_test_setup_teardown(damaged_headers_close_the_connection, start, stop),
+        cmocka_unit_test_setup_teardown(bytes_behind_a_body_are_ignored, start, stop),
         cmocka_unit_test_setup_teardown(unknown_api_versions_version_gets_the_version_0_answer,
                                         start, stop),
         cmocka_unit_test_setup_teardown(requests_before_garbage_are_answered, start, stop),

@@ -97,6 +97,7 @@ static bool fetch_fill(struct node *node, struct request *request, size_t size, 
     }
     partition->records = (struct records){
         .parts = parts, .parts_count = (uint32_t)parts_count, .release = holder_release};
+    (void)atomic_fetch_add(&node->holders_given, (int)parts_count);
     return true;
 }
 
