@@ -243,8 +243,10 @@ static enum error commit_now(struct group_coordinator *coordinator, struct group
         else if (!commit->remove && offset->error == ERROR_NONE && offset->offset < 0)
             offset->error = ERROR_OFFSET_OUT_OF_RANGE;
     }
+    group->writes++; /* Our own hold: a write that ends in here would free a new group below us. */
     if (error == ERROR_NONE)
         error = commit_write(group, commit);
+    group->writes--;
     group_drop_if_unused(group);
     return error == ERROR_OUT_OF_MEMORY ? ERROR_COORDINATOR_NOT_AVAILABLE : error;
 }
