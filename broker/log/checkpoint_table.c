@@ -145,6 +145,19 @@ void checkpoint_table_forget(struct checkpoint_table *table, const char *topic, 
     }
 }
 
+void checkpoint_table_retain(struct checkpoint_table *table,
+                             bool (*keep)(void *context, const char *topic, int32_t partition),
+                             void *context)
+{
+    for (uint32_t place = 0; place < table->capacity;) {
+        const struct checkpoint_row *row = table->rows[place];
+        if (row == NULL || keep(context, row->topic, row->partition))
+            place++;
+        else
+            checkpoint_table_forget(table, row->topic, row->partition); /* Another moves up. */
+    }
+}
+
 /* Reads all rows; takes them only in the second pass, once all are known to be sound. */
 static enum error rows_parse(struct checkpoint_table *table, enum checkpoint_kind kind,
                              struct checkpoint_reader reader, bool take)

@@ -35,6 +35,11 @@ enum error checkpoint_table_set(struct checkpoint_table *table, const char *topi
                                 int32_t partition, const int64_t offsets[CHECKPOINT_KINDS]);
 void checkpoint_table_forget(struct checkpoint_table *table, const char *topic, int32_t partition);
 
+/* Forgets every partition for which `keep` says false. */
+void checkpoint_table_retain(struct checkpoint_table *table,
+                             bool (*keep)(void *context, const char *topic, int32_t partition),
+                             void *context);
+
 /* Adds what the file says. NOT_FOUND; MALFORMED: nothing of it is taken. */
 enum error checkpoint_table_load(struct checkpoint_table *table, enum checkpoint_kind kind,
                                  struct storage *storage, const char *path);

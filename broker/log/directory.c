@@ -224,6 +224,13 @@ void log_directory_forget(struct log_directory *directory, const char *topic, in
     checkpoint_table_forget(&directory->table, topic, partition);
 }
 
+void log_directory_retain(struct log_directory *directory,
+                          bool (*keep)(void *context, const char *topic, int32_t partition),
+                          void *context)
+{
+    checkpoint_table_retain(&directory->table, keep, context);
+}
+
 enum error log_directory_checkpoint(struct log_directory *directory)
 {
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {

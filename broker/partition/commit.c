@@ -78,7 +78,7 @@ static void sync_done(struct work *work)
 {
     struct partition *partition = container_of(work, struct partition, sync_work);
     partition->syncing = false;
-    partition->table->syncs_under_way--;
+    partition->table->works_under_way--;
     enum error error = log_sync_end(partition->log, &partition->sync);
     if (partition->deleted) {
         log_discard(partition->log);
@@ -108,7 +108,7 @@ enum error partition_sync(struct partition *partition)
     if (!log_sync_begin(partition->log, &partition->sync))
         return ERROR_NONE;
     partition->syncing = true;
-    partition->table->syncs_under_way++;
+    partition->table->works_under_way++;
     (void)partition_ref(partition);
     partition->sync_work.run = sync_run;
     partition->sync_work.done = sync_done;

@@ -39,17 +39,24 @@ static void take_up(struct partition *partition)
                          (unsigned long long)damage.position);
 }
 
+enum error directory_set_aside(struct partition_table *table, const char *directory,
+                               char ret_path[LOG_DIRECTORY_NAME_BYTES + 80])
+{
+    const struct partition_table_options *options = &table->options;
+    struct uuid unique = uuid_random(options->executor);
+    char unique_text[UUID_TEXT_BYTES];
+    uuid_to_text(&unique, unique_text);
+    (void)snprintf(ret_path, LOG_DIRECTORY_NAME_BYTES + 80, "%.200s.%s-stray", directory,
+                   unique_text);
+    return storage_rename(options->storage, directory, ret_path);
+}
+
 /* A deletion that a crash cut short, or a foreign directory: kept under another name, never mixed
  * (invariant 18). */
 static enum error set_aside(struct partition *partition, const char *directory)
 {
-    const struct partition_table_options *options = &partition->table->options;
-    struct uuid unique = uuid_random(options->executor);
-    char unique_text[UUID_TEXT_BYTES];
-    uuid_to_text(&unique, unique_text);
     char path[LOG_DIRECTORY_NAME_BYTES + 80];
-    (void)snprintf(path, sizeof path, "%.200s.%s-stray", directory, unique_text);
-    enum error error = storage_rename(options->storage, directory, path);
+    enum error error = directory_set_aside(partition->table, directory, path);
     if (error == ERROR_NONE)
         partition_report(
             partition, REPORT_WARNING, "stray_directory",

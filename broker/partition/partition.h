@@ -151,8 +151,8 @@ struct partition_table_options {
 enum error partition_table_new(const struct partition_table_options *options,
                                struct partition_table **ret_table);
 
-/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs under way
- * go on until partition_table_idle. */
+/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs and
+ * removals under way go on until partition_table_idle. */
 void partition_table_stop(struct partition_table *table);
 bool partition_table_idle(const struct partition_table *table);
 
@@ -180,8 +180,9 @@ struct partition *partition_table_find_id(struct partition_table *table,
 void partition_table_each(struct partition_table *table,
                           void (*each)(void *context, struct partition *partition), void *context);
 
-/* Opens every log now (after an unclean stop: recovery before the port answers). Reports failures;
- * one bad partition does not stop the rest. */
+/* After an unclean stop, once all partitions there should be are assigned and before the port
+ * answers: ends deletions that the stop cut short, sets aside directories of no known topic, and
+ * opens every log. Reports failures; one bad partition does not stop the rest. */
 void partition_table_recover(struct partition_table *table);
 
 #endif

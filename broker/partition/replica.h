@@ -47,7 +47,7 @@ struct partition_table {
     struct table_topic *by_id;
     struct timer retention_timer;
     struct timer checkpoint_timer;
-    uint32_t syncs_under_way;
+    uint32_t works_under_way; /* Syncs, and deleted directories being removed. */
     bool closing;
 };
 
@@ -77,6 +77,10 @@ void partition_free(struct partition *partition);
 
 /* Closes the log and remembers its checkpoints. */
 void partition_close_log(struct partition *partition, bool clean);
+
+/* Renames a directory that no partition here owns, so that its name is free and nothing is lost. */
+enum error directory_set_aside(struct partition_table *table, const char *directory,
+                               char ret_path[LOG_DIRECTORY_NAME_BYTES + 80]);
 
 /* ---- upkeep.c ---- */
 

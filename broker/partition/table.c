@@ -159,7 +159,7 @@ enum error partition_table_assign(struct partition_table *table, const char *top
 /* Removes a renamed directory outside the monitor: unlinking gigabytes takes its time. */
 struct removal {
     struct work work;
-    struct storage *storage;
+    struct partition_table *table;
     char path[LOG_DIRECTORY_NAME_BYTES + 80];
 };
 
@@ -167,12 +167,14 @@ static void removal_run(struct work *work)
 {
     struct removal *removal = container_of(work, struct removal, work);
     /* What stays behind is removed when the directory is read at the next start. */
-    (void)storage_remove(removal->storage, removal->path);
+    (void)storage_remove(removal->table->options.storage, removal->path);
 }
 
 static void removal_done(struct work *work)
 {
-    memory_free(container_of(work, struct removal, work));
+    struct removal *removal = container_of(work, struct removal, work);
+    removal->table->works_under_way--;
+    memory_free(removal);
 }
 
 static void remove_files(struct partition *partition)
@@ -191,9 +193,10 @@ static void remove_files(struct partition *partition)
     (void)snprintf(path, sizeof path, "%.200s.%s-delete", directory, unique_text);
     enum error error = storage_rename(table->options.storage, directory, path);
     if (error == ERROR_NONE && removal != NULL) {
-        removal->storage = table->options.storage;
+        removal->table = table;
         memcpy(removal->path, path, sizeof path);
         removal->work = (struct work){.run = removal_run, .done = removal_done};
+        table->works_under_way++;
         executor_work(table->options.executor, &removal->work);
         return;
     }
@@ -229,6 +232,9 @@ void partition_table_remove(struct partition_table *table, const char *topic_nam
         topic->by_name.tbl = NULL;
         HASH_DELETE(by_id, table->by_id, topic);
         topic->by_id.tbl = NULL;
+        /* Now, as Kafka: what was true of this topic must not be found for a later one of its name.
+         * Should it fail, the next start forgets it (partition_table_recover). */
+        (void)log_directory_checkpoint(table->options.directory);
     }
     partition_unref(partition);
 }
@@ -282,20 +288,9 @@ void partition_table_each(struct partition_table *table,
     }
 }
 
-static void recover_one(void *context, struct partition *partition)
-{
-    (void)context;
-    (void)partition_open(partition, NULL); /* Reported there; the others go on. */
-}
-
-void partition_table_recover(struct partition_table *table)
-{
-    partition_table_each(table, recover_one, NULL);
-}
-
 bool partition_table_idle(const struct partition_table *table)
 {
-    return table->syncs_under_way == 0;
+    return table->works_under_way == 0;
 }
 
 static void stop_one(void *context, struct partition *partition)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After an unclean stop: what the data directory holds and the catalog does not know of, then every
+ * log. */
+#include "partition/replica.h"
+
+#include "base/report.h"
+
+#include <stdio.h>
+
+static bool is_known(void *context, const char *topic, int32_t index)
+{
+    return partition_table_find(context, slice_of(topic), index) != NULL;
+}
+
+static void directory_found(void *context, const char *topic, int32_t index, const char *name)
+{
+    struct partition_table *table = context;
+    if (is_known(table, topic, index))
+        return;
+    char path[LOG_DIRECTORY_NAME_BYTES + 80];
+    enum error error = directory_set_aside(table, name, path);
+    struct partition_reporter *reporter = table->options.reporter;
+    if (reporter == NULL)
+        return;
+    char detail[2 * LOG_DIRECTORY_NAME_BYTES + 300];
+    (void)snprintf(
+        detail, sizeof detail,
+        "directory=%s renamed=%s error=\"%s\" reason=\"its topic is deleted or unknown\" "
+        "lost=nothing do=\"remove it when nobody misses it\"",
+        name, path, error_text(error));
+    reporter->report(reporter, REPORT_WARNING, "stray_directory", topic, index, detail);
+}
+
+/* Not a partition's: the quorum's, or somebody else's. */
+static void other_found(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+}
+
+static void open_one(void *context, struct partition *partition)
+{
+    (void)context;
+    (void)partition_open(partition, NULL); /* Reported there; the others go on. */
+}
+
+void partition_table_recover(struct partition_table *table)
+{
+    log_directory_retain(table->options.directory, is_known, table);
+    /* What cannot be listed or removed now is met again by the next start. */
+    (void)log_directory_each(table->options.directory, directory_found, other_found, table);
+    partition_table_each(table, open_one, NULL);
+}
