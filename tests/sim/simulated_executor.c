@@ -33,7 +33,6 @@ struct simulated_executor {
     struct random random;
     struct list tasks;
     struct list works; /* Of struct pending_work. */
-    size_t task_count;
     size_t work_count;
     uint64_t work_order;
     struct timer_heap timers;
@@ -53,7 +52,6 @@ static void simulated_post(struct executor *executor, struct task *task)
     if (simulated->dropped)
         return;
     list_push(&simulated->tasks, &task->link);
-    simulated->task_count++;
 }
 
 static int64_t simulated_monotonic_ns(struct executor *executor)
@@ -235,7 +233,6 @@ static void begin_event(struct simulated_executor *simulated, enum event event, 
 static void step_task(struct simulated_executor *simulated)
 {
     struct task *task = container_of(list_take(&simulated->tasks), struct task, link);
-    simulated->task_count--;
     begin_event(simulated, EVENT_TASK, simulated->clock->now_ns, 0);
     task->run(task);
 }
@@ -313,7 +310,7 @@ bool simulated_executor_run_until(struct simulated_executor *simulated,
 
 void simulated_executor_run_until_idle(struct simulated_executor *simulated)
 {
-    while (simulated->task_count + simulated->work_count > 0)
+    while (!list_empty(&simulated->tasks) || simulated->work_count > 0)
         (void)simulated_executor_step(simulated);
 }
 
@@ -336,8 +333,8 @@ void simulated_executor_run_for(struct simulated_executor *simulated, int64_t ms
 void simulated_executor_drop_all(struct simulated_executor *simulated)
 {
     simulated->dropped = true;
-    while (list_take(&simulated->tasks) != NULL)
-        simulated->task_count--;
+    while (!list_empty(&simulated->tasks))
+        (void)list_take(&simulated->tasks);
     while (simulated->timers.root != NULL)
         timer_heap_stop(&simulated->timers, simulated->timers.root);
     works_forget(simulated);
@@ -350,7 +347,9 @@ void simulated_executor_restart(struct simulated_executor *simulated)
 
 size_t simulated_executor_pending_tasks(const struct simulated_executor *simulated)
 {
-    return simulated->task_count;
+    size_t count = 0; /* Not kept: a poster may withdraw its task. */
+    list_for_each(link, &simulated->tasks) count++;
+    return count;
 }
 
 size_t simulated_executor_pending_works(const struct simulated_executor *simulated)

@@ -418,13 +418,18 @@ static void handles_kill(struct simulated_storage *simulated)
         handle_kill(simulated, container_of(link, struct simulated_handle, link));
 }
 
+void simulated_storage_forget(struct simulated_storage *simulated)
+{
+    handles_kill(simulated);
+    list_for_each_safe(link, &simulated->handles)
+        simulated_close(&container_of(link, struct simulated_handle, link)->base);
+}
+
 void simulated_storage_free(struct simulated_storage *simulated)
 {
     if (simulated == NULL)
         return;
-    handles_kill(simulated);
-    list_for_each_safe(link, &simulated->handles)
-        simulated_close(&container_of(link, struct simulated_handle, link)->base);
+    simulated_storage_forget(simulated);
     simulated_tree_done(&simulated->tree);
     free(simulated);
 }

@@ -81,6 +81,10 @@ void simulated_storage_crash(struct simulated_storage *simulated, struct random 
 /* The same with everything unsynced lost. */
 void simulated_storage_crash_losing_all(struct simulated_storage *simulated);
 
+/* The process is gone without closing anything: its open files are closed, so that their memory can
+ * go, too. Follow with kill or crash. */
+void simulated_storage_forget(struct simulated_storage *simulated);
+
 /* The process dies, the kernel lives: nothing is lost, open files are dead. */
 void simulated_storage_kill(struct simulated_storage *simulated);
 
