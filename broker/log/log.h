@@ -37,7 +37,8 @@ struct log_config {
     int64_t retention_bytes;
     int64_t file_delete_delay_ms;
     int64_t producer_id_expiration_ms;
-    bool delete_enabled; /* cleanup.policy contains "delete". */
+    bool delete_enabled;  /* cleanup.policy contains "delete". */
+    bool compact_enabled; /* It contains "compact": offsets may be missing between batches. */
 };
 
 struct log;

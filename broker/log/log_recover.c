@@ -114,7 +114,7 @@ static bool last_jump_holds(const struct recover *recover)
     const struct log_recovery *recovery = recover->recovery;
     if (recovery->next_base >= 0)
         return recovery->next_base >= recover->expected;
-    if (recover->pending.offset_jumps)
+    if (recover->pending.offset_jumps && !recover->log->config.compact_enabled)
         return false;
     /* Invariant 5: the epoch file would know the epoch. */
     return !recovery->epochs_known ||
@@ -239,7 +239,7 @@ static enum error segment_walk(struct recover *recover)
         return unsound_judge(recover, position);
     /* Our own segments follow each other without a gap: offsets missing above the recovery point
      * are the end of this file, lost in a crash that kept the next file. */
-    if (recovery->next_base > segment->next_offset && recover->log->config.delete_enabled &&
+    if (recovery->next_base > segment->next_offset && !recover->log->config.compact_enabled &&
         segment->next_offset >= recovery->recovery_point)
         recover->recovery->cut = true;
     return ERROR_NONE;
