@@ -110,8 +110,10 @@ enum error log_append_replica(struct log *log, const uint8_t *batch, size_t size
 /* Rolls a fresh active segment now, if the active one holds a record. */
 enum error log_roll(struct log *log);
 
-/* Cuts every record at `offset` and above (Kafka: truncateTo); offset >= visible offset unless
- * `offset` is log start. Producer state and epochs go back with it. */
+/* Cuts every record at `offset` and above, with the batch that holds it (Kafka: truncateTo); offset
+ * >= visible offset unless it is log start. Producer state and epochs go back with it. Syncs the
+ * cut (blocks). A recovery point above `offset` must have been checkpointed away before: the next
+ * open would believe it. After an error the log is failed. */
 enum error log_truncate(struct log *log, int64_t offset);
 
 /* Drops all records; the next offset is `offset` (Kafka: truncateFullyAndStartAt). */

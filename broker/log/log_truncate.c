@@ -53,6 +53,8 @@ static enum error segment_cut(struct log *log, struct segment *segment, int64_t 
 static enum error truncate_fail(struct log *log, enum error error)
 {
     log->failed = true;
+    if (log->synced_offset > log->visible_offset)
+        log->synced_offset = log->visible_offset;
     return error;
 }
 

@@ -8,7 +8,6 @@
 #include "sim/simulated_executor.h"
 #include "sim/simulated_storage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size);
@@ -112,10 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
         log_close(log, true);
         log = reopen(storage, simulated_executor_seam(time));
         ASSERT(log != NULL);
-        if (getenv("VERBOSE") != NULL)
-            fprintf(stderr, "end %lld then %lld, damage %lld then %lld, reached %lld\n",
-                    (long long)end, (long long)log_end_offset(log), (long long)damage,
-                    (long long)log_damage(log).offset, (long long)reached);
         ASSERT(log_end_offset(log) == end);
         ASSERT(log_damage(log).offset == damage);
         ASSERT(read_all(log) == reached);
