@@ -12,7 +12,7 @@ from kafka import (CREATE_TOPICS, INIT_PRODUCER_ID, PRODUCE, PUSH_TELEMETRY, arr
 from suite import Suite, expect
 
 CORRUPT, TOO_LARGE, INVALID_TOPIC, INVALID_ACKS, INVALID_TIMESTAMP, UNSUPPORTED_FORMAT = 2, 10, 17, 21, 32, 43
-OUT_OF_ORDER, INVALID_EPOCH, NO_COMPRESSION, INVALID_RECORD = 45, 47, 76, 87
+OUT_OF_ORDER, INVALID_EPOCH, NO_COMPRESSION, NO_TRANSACTIONS, INVALID_RECORD = 45, 47, 76, 53, 87
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 HUGE = 2**31 - 1
 
@@ -156,11 +156,11 @@ def nested_compression():
     return refused((CORRUPT, INVALID_RECORD), old_message(1, middle, GZIP))
 
 
-@case("a control batch from a client is INVALID_RECORD")
+@case("a control batch from a client is INVALID_RECORD, a transactional one is not authorized")
 def control_batch():
     marker = record(int16(0) + int32(0), key=int16(0) + int16(1))
     return refused(INVALID_RECORD, batch(records=marker, attributes=0x20)) or \
-        refused(INVALID_RECORD, batch(records=marker, attributes=0x30, producer=1, epoch=0, sequence=0))
+        refused(NO_TRANSACTIONS, batch(records=marker, attributes=0x30, producer=1, epoch=0, sequence=0))
 
 
 @case("headers that count below 0 or have no key are INVALID_RECORD")

@@ -64,13 +64,14 @@ class Suite:
 
     def examine(self, function, memory_max):
         self.forget_peak()
+        resting_bytes = self.memory("VmRSS")
         wrong = function()
         if wrong:
             return wrong
         wrong = self.check_health()
         if wrong:
             return "afterwards, " + wrong
-        grown = self.memory("VmHWM") - self.resting_bytes
+        grown = self.memory("VmHWM") - resting_bytes
         if grown > memory_max:
             return f"memory grew by {grown // MEBIBYTE} MiB"
         return None
@@ -92,7 +93,9 @@ class Suite:
             self.report(words, wrong)
             if not os.path.exists(f"/proc/{self.pid}"):
                 self.report("the node is there", "it is gone")
-                break
+                return 1
+        grown = self.memory("VmRSS") - self.resting_bytes
+        self.report("in the end nothing much stays in memory", f"{grown // MEBIBYTE} MiB" if grown > MEMORY_MAX else None)
         return 1 if self.failed else 0
 
 
