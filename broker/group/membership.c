@@ -5,6 +5,8 @@
 #include "base/assertion.h"
 #include "base/uuid.h"
 
+enum { MEMBER_METADATA_BYTES_MAX = 1 << 20 }; /* Of all its protocols. */
+
 static struct executor *executor_of(const struct group *group)
 {
     return group->coordinator->options.executor;
@@ -37,6 +39,15 @@ static struct slice new_member_id(struct group_coordinator *coordinator, struct 
                         "%.*s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
                         SLICE_PRINT(prefix), b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8],
                         b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* A member that no record of __consumer_offsets could hold is not let in. */
+static bool metadata_fits(const struct group_join *join)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < join->protocol_count; i++)
+        size += join->protocols[i].metadata.size;
+    return size <= MEMBER_METADATA_BYTES_MAX;
 }
 
 static bool protocols_fit(struct group *group, const struct group_join *join)
@@ -243,7 +254,9 @@ static enum error join_now(struct group_coordinator *coordinator, struct group_j
         group = group_make(coordinator, join->group_id);
     if (group == NULL)
         return ERROR_COORDINATOR_NOT_AVAILABLE;
-    if (!protocols_fit(group, join))
+    if (!metadata_fits(join))
+        error = ERROR_INVALID_REQUEST;
+    else if (!protocols_fit(group, join))
         error = ERROR_INCONSISTENT_GROUP_PROTOCOL;
     else if (join->member_id.size == 0)
         error = join_unknown(group, join);

@@ -36,7 +36,8 @@ struct produce {
     uint32_t parts_count;
     uint32_t pending;
     bool prepared;
-    bool failed; /* A part failed: closes the connection with acks=0. */
+    bool transactional; /* A batch of it is. */
+    bool failed;        /* A part failed: closes the connection with acks=0. */
 };
 
 static void refuse(struct produce_part *part, enum error error)
@@ -77,7 +78,7 @@ static void part_admit(struct produce_part *part,
     struct request *request = part->produce->request;
     const struct produce_request *body = request->body;
     part->records = data->records.data;
-    part->error = body->transactional_id.data != NULL
+    part->error = body->transactional_id.data != NULL || part->produce->transactional
                       ? ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED
                       : find_partition(request, topic, data->index, &part->partition);
     if (part->error != ERROR_NONE)
@@ -99,6 +100,20 @@ static void part_admit(struct produce_part *part,
     };
 }
 
+/* Check 1 looks at the first batch of every partition (Kafka:
+ * RequestUtils.hasTransactionalRecords).
+ */
+static bool has_transactional(const struct produce_request_topic_produce_data *topic)
+{
+    for (uint32_t i = 0; i < topic->partition_data_count; i++) {
+        struct slice records = topic->partition_data[i].records.data;
+        if (records.size >= BATCH_HEADER_BYTES && records.data[BATCH_MAGIC_AT] == BATCH_MAGIC &&
+            (load_be16(records.data + BATCH_ATTRIBUTES_AT) & BATCH_TRANSACTIONAL) != 0)
+            return true;
+    }
+    return false;
+}
+
 /* Lays out the answer beside the request: same topics, same partitions, same order. */
 static bool produce_lay_out(struct produce *produce)
 {
@@ -106,8 +121,10 @@ static bool produce_lay_out(struct produce *produce)
     const struct produce_request *body = request->body;
     struct produce_response *response = request_response(request);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < body->topic_data_count; i++)
+    for (uint32_t i = 0; i < body->topic_data_count; i++) {
         count += body->topic_data[i].partition_data_count;
+        produce->transactional |= has_transactional(&body->topic_data[i]);
+    }
     produce->parts = arena_allocate_array(&request->arena, count, sizeof *produce->parts);
     if (response == NULL || produce->parts == NULL)
         return false;
