@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { LINES_MAX = 8, LONG_FILL_BYTES = 300000, LONGEST_FILL_BYTES = 1040000, PAUSE_MS = 2 };
@@ -99,6 +99,7 @@ int main(int argument_count, char **arguments)
                             .lines = malloc(LINES_MAX * (LONGEST_FILL_BYTES + 128))};
     struct sigaction action = {.sa_handler = on_stop};
     sigaction(SIGTERM, &action, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* Not longer than its test. */
     writer.journal = journal_open(arguments[3], writer.name, "file");
     if (writer.journal == NULL || writer.lines == NULL)
         return 2;

@@ -4,10 +4,18 @@
 #include "journal.h"
 
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
-enum { PARTITIONS_MAX = 16, FILL_BYTES_MAX = 400, BURST_RECORDS = 20, OUTSTANDING_MAX = 2000 };
+enum {
+    PARTITIONS_MAX = 16,
+    FILL_BYTES_MAX = 400,
+    BURST_RECORDS = 12,
+    OUTSTANDING_MAX = 2000,
+    PAUSE_MS = 10
+};
 
 struct producer {
     rd_kafka_t *client;
@@ -122,6 +130,7 @@ int main(int argument_count, char **arguments)
     if (producer.partition_count < 1 || producer.partition_count > PARTITIONS_MAX)
         return 2;
     signal(SIGTERM, on_stop);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* Not longer than its test. */
     producer.journal = journal_open(arguments[4], producer.name, arguments[6]);
     int idempotent = strcmp(arguments[6], "idempotent") == 0;
     producer.client =
@@ -130,7 +139,8 @@ int main(int argument_count, char **arguments)
         return 2;
     while (!stopping && !producer.failed) {
         send_burst(&producer);
-        rd_kafka_poll(producer.client, 10);
+        rd_kafka_poll(producer.client, 0);
+        poll(NULL, 0, PAUSE_MS);
     }
     if (rd_kafka_flush(producer.client, 70000) != RD_KAFKA_RESP_ERR_NO_ERROR)
         producer.failed = 1;
