@@ -15,6 +15,10 @@ static void add_replica(struct text *text, struct partition *partition)
     struct partition_offsets offsets;
     struct log *log;
     struct log_found newest = {.timestamp = -1};
+    if (partition != NULL && !partition_has_log(partition)) {
+        text_add(text, "\t0\t0\t0\t0\t0\t-1\n");
+        return;
+    }
     if (partition == NULL || partition_offsets(partition, &offsets) != ERROR_NONE ||
         partition_log(partition, &log) != ERROR_NONE) {
         text_add(text, "\t-\t-\t-\t-\t-\t-\n");

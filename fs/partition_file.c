@@ -114,6 +114,10 @@ static enum error view_extent(struct tree *tree, struct inode *inode, struct log
 enum error partition_file_extent(struct tree *tree, struct inode *inode, uint64_t *ret_size)
 {
     struct log *log;
+    if (!partition_has_log(inode->partition)) {
+        *ret_size = 0;
+        return ERROR_NONE;
+    }
     enum error error = partition_log(inode->partition, &log);
     if (error != ERROR_NONE)
         return error;
@@ -141,7 +145,7 @@ enum error partition_file_open(struct tree *tree, struct open_file *file)
     struct inode *inode = file->inode;
     struct log *log;
     uint64_t size;
-    enum error error = partition_log(inode->partition, &log);
+    enum error error = partition_log(inode->partition, &log); /* Made now, if need be. */
     if (error == ERROR_NONE)
         error = partition_file_extent(tree, inode, &size);
     if (error != ERROR_NONE)

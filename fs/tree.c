@@ -72,7 +72,7 @@ static void stat_partition(struct tree *tree, struct inode *inode, struct stat *
     if (partition_file_extent(tree, inode, &size) != ERROR_NONE)
         return; /* Offline: the name is there, opening it says why not more. */
     ret_stat->st_size = (off_t)size;
-    if (partition_log(inode->partition, &log) == ERROR_NONE)
+    if (partition_has_log(inode->partition) && partition_log(inode->partition, &log) == ERROR_NONE)
         ret_stat->st_blocks =
             (blkcnt_t)((log_size_bytes(log) + STAT_BLOCK_BYTES - 1) / STAT_BLOCK_BYTES);
 }

@@ -107,6 +107,7 @@ static bool subject_of(struct tree *tree, struct inode *inode, struct xattr_subj
         ret_subject->is_partition = catalog_partition_find(
             tree->broker->catalog, ret_subject->topic, inode->index, &ret_subject->partition);
         ret_subject->has_offsets =
+            !partition_has_log(inode->partition) || /* All zero. */
             partition_offsets(inode->partition, &ret_subject->offsets) == ERROR_NONE;
     }
     return true;

@@ -111,6 +111,25 @@ static enum error go_offline(struct partition *partition, enum error error,
     return partition->open_error;
 }
 
+bool partition_has_log(struct partition *partition)
+{
+    const struct partition_table_options *options = &partition->table->options;
+    const char *topic = partition->topic->name;
+    if (partition->log != NULL || partition->role == PARTITION_OFFLINE || partition->deleted)
+        return true;
+    if (log_directory_recovery_point(options->directory, topic, partition->index) > 0)
+        return true;
+    char directory[LOG_DIRECTORY_NAME_BYTES];
+    log_directory_name(topic, partition->index, directory);
+    char path[LOG_DIRECTORY_NAME_BYTES + 32];
+    (void)snprintf(path, sizeof path, "%s/partition.metadata", directory);
+    struct storage_file *file;
+    enum error error = storage_open(options->storage, path, STORAGE_READ, &file);
+    if (error == ERROR_NONE)
+        storage_close(file);
+    return error != ERROR_NOT_FOUND;
+}
+
 enum error partition_open(struct partition *partition, struct failure *failure)
 {
     if (partition->log != NULL)

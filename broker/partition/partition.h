@@ -111,6 +111,10 @@ void partition_wait_remove(struct partition_wait *wait);
  * far it came. STORAGE after a failed sync: it is final. */
 enum error partition_sync(struct partition *partition);
 
+/* False while nothing was ever stored: looking at such a partition (stat, listings) need not make
+ * its log, which costs several syncs. Costs an open(2) while the log is not open. */
+bool partition_has_log(struct partition *partition);
+
 /* The open log for lookups, truncation and text reads; opens it on first use. */
 enum error partition_log(struct partition *partition, struct log **ret_log);
 
