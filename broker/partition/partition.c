@@ -127,10 +127,11 @@ enum error partition_delete_records(struct partition *partition, int64_t offset,
         if (error != ERROR_NONE)
             return error;
         partition_note_checkpoint(partition);
-        error = log_directory_checkpoint(partition->table->options.directory);
-        if (error != ERROR_NONE)
-            return error;
     }
+    /* Also when the log starts there already: the checkpoint that should say so may have failed. */
+    error = log_directory_checkpoint(partition->table->options.directory);
+    if (error != ERROR_NONE)
+        return error;
     *ret_low_watermark = log_start_offset(partition->log);
     return ERROR_NONE;
 }

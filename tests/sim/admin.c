@@ -160,6 +160,8 @@ static void delete_records(struct world *world, const char *topic)
     int64_t low_watermark;
     enum error error = partition_delete_records(local, offset, &low_watermark);
     world_trace(world, 7, error, (uint64_t)offset);
+    world_say(world, "admin: delete records of %s-%d below %lld: %s", topic, partition->index,
+              (long long)offset, error_text(error));
     if (error != ERROR_NONE)
         return;
     if (low_watermark < offset)

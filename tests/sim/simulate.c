@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The simulator: one node of topicfs, its clients and a disk that fails, from one seed.
  *
- *   simulate --seed N [--steps M] [--count K] [--verbose]
+ *   simulate --seed N [--steps M] [--count K] [--twice] [--verbose]
  *
  * Runs seeds N to N + K - 1; prints each before it begins and its trace at its end. A broken
  * promise ends it with status 1, after a line that names it. What may break, and why it must be
@@ -168,14 +168,14 @@ static uint64_t run_seed(uint64_t seed, int64_t steps, bool verbose)
 
 int main(int count, char **words)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"steps", required_argument, NULL, 'n'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"verbose", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},  {"steps", required_argument, NULL, 'n'},
+        {"count", required_argument, NULL, 'c'}, {"twice", no_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0}};
     uint64_t seed = 1;
     uint64_t seeds = 1;
     int64_t steps = STEPS_DEFAULT;
+    bool twice = false;
     bool verbose = false;
     int option;
     while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
@@ -185,12 +185,20 @@ int main(int count, char **words)
             steps = strtoll(optarg, NULL, 0);
         else if (option == 'c')
             seeds = strtoull(optarg, NULL, 0);
+        else if (option == 't')
+            twice = true;
         else if (option == 'v')
             verbose = true;
         else
             return 2;
     }
-    for (uint64_t i = 0; i < seeds; i++)
-        (void)run_seed(seed + i, steps, verbose);
+    for (uint64_t i = 0; i < seeds; i++) {
+        uint64_t trace = run_seed(seed + i, steps, verbose);
+        if (twice && run_seed(seed + i, steps, verbose) != trace) {
+            printf("BROKEN seed=%llu: the second run went another way\n",
+                   (unsigned long long)(seed + i));
+            return 1;
+        }
+    }
     return 0;
 }
