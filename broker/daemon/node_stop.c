@@ -50,10 +50,10 @@ static enum error partitions_close(struct node *node)
     if (broker->partitions == NULL)
         return ERROR_NONE;
     /* A start that failed on the way has perhaps not recovered everything. */
-    bool clean = node->net_started;
-    partition_table_close(broker->partitions, clean);
+    bool clean = partition_table_close(broker->partitions, node->net_started);
     broker->partitions = NULL;
-    return clean ? log_directory_mark_clean(node->data.directory) : ERROR_NONE;
+    return clean ? log_directory_mark_clean(node->data.directory)
+                 : log_directory_checkpoint(node->data.directory);
 }
 
 /* Inside the monitor: groups first, their last offsets are still being written. */

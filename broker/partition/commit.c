@@ -94,7 +94,9 @@ static void sync_done(struct work *work)
         partition_abandon(partition, error);
     } else {
         partition_commit(partition);
-        wake_waits(partition); /* Whoever asked for the sync. */
+        if (partition->table->closing)
+            (void)partition_sync(partition); /* What one sync did not cover. */
+        wake_waits(partition);               /* Whoever asked for the sync. */
     }
     partition_unref(partition);
 }

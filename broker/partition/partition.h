@@ -155,15 +155,15 @@ struct partition_table_options {
 enum error partition_table_new(const struct partition_table_options *options,
                                struct partition_table **ret_table);
 
-/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits. Syncs and
- * removals under way go on until partition_table_idle. */
+/* Stops timers, refuses appends, ends those waiting with CLOSING and wakes waits, and begins to
+ * sync what is not. Syncs and removals go on until partition_table_idle. */
 void partition_table_stop(struct partition_table *table);
 bool partition_table_idle(const struct partition_table *table);
 
 /* Once stopped, idle, and no partition held by anybody: closes every log (with `clean`: producer
- * snapshots, final index entries; the caller then marks the directory clean) and frees the table.
- * Accepts NULL. */
-void partition_table_close(struct partition_table *table, bool clean);
+ * snapshots, final index entries) and frees the table. True when every log is clean and on stable
+ * storage: the caller then marks the directory clean. Accepts NULL. */
+bool partition_table_close(struct partition_table *table, bool clean);
 
 /* Makes (or takes up) the local replica. `leader_epoch` >= 0 makes it leader of that epoch; -1
  * follower. Idempotent. */

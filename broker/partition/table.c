@@ -297,6 +297,7 @@ static void stop_one(void *context, struct partition *partition)
 {
     (void)context;
     partition_abandon(partition, ERROR_CLOSING);
+    (void)partition_sync(partition); /* Whatever the durability: a clean stop keeps everything. */
 }
 
 void partition_table_stop(struct partition_table *table)
@@ -306,14 +307,25 @@ void partition_table_stop(struct partition_table *table)
     partition_table_each(table, stop_one, NULL);
 }
 
-static void close_topic(struct partition_table *table, struct table_topic *topic, bool clean)
+/* Nothing of it would be lost by a power cut. */
+static bool all_synced(const struct partition *partition)
 {
+    return partition->log == NULL ||
+           (!partition->sync_failed &&
+            log_synced_offset(partition->log) == log_end_offset(partition->log));
+}
+
+/* False when a log was not clean. */
+static bool close_topic(struct partition_table *table, struct table_topic *topic, bool clean)
+{
+    bool all_clean = clean;
     topic->used++; /* Our own hold: the last replica would free it below us. */
     for (uint32_t i = 0; i < topic->capacity; i++) {
         struct partition *partition = topic->partitions[i];
         if (partition == NULL)
             continue;
-        partition_close_log(partition, clean && !partition->sync_failed);
+        all_clean = all_clean && all_synced(partition);
+        partition_close_log(partition, clean && all_synced(partition));
         topic->partitions[i] = NULL;
         partition->deleted = true;
         partition_unref(partition);
@@ -321,15 +333,18 @@ static void close_topic(struct partition_table *table, struct table_topic *topic
     topic->used--;
     ASSERT(topic->used == 0); /* Nobody holds a partition any more. */
     topic_drop_if_unused(table, topic);
+    return all_clean;
 }
 
-void partition_table_close(struct partition_table *table, bool clean)
+bool partition_table_close(struct partition_table *table, bool clean)
 {
     if (table == NULL)
-        return;
+        return false;
     ASSERT(table->closing);
     ASSERT(partition_table_idle(table));
+    bool all_clean = clean;
     while (table->by_name != NULL)
-        close_topic(table, table->by_name, clean);
+        all_clean = close_topic(table, table->by_name, clean) && all_clean;
     memory_free(table);
+    return all_clean;
 }

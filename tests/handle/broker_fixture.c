@@ -128,7 +128,7 @@ int broker_fixture_teardown(void **state)
     partition_table_stop(broker->partitions);
     simulated_executor_run_until_idle(f->executor);
     assert_true(partitions_idle(broker->partitions));
-    partition_table_close(broker->partitions, true);
+    assert_true(partition_table_close(broker->partitions, true));
     log_directory_close(f->directory);
     catalog_free(broker->catalog);
     config_set_free(f->config);
