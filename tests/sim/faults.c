@@ -199,11 +199,12 @@ void faults_restart(struct world *world, enum fault_stop stop)
         drain(world);
         enum error error = node_stop(&world->node);
         world_say(world, "stopped: %s", error_text(error));
-        if (simulated_storage_faults_met(world->node.disk) > 0 && world->armed_sync) {
-            /* A sync failed on the way. */
+        bool sync_failed = simulated_storage_faults_met(world->node.disk) > 0 && world->armed_sync;
+        bool power_cut = world->faults.power_cuts && random_chance(&world->random, 1, 3);
+        if (sync_failed || power_cut)
             simulated_storage_crash(world->node.disk, &world->random);
+        if (error != ERROR_NONE && (sync_failed || power_cut))
             stop = FAULT_POWER_CUT;
-        }
         fetchers_crashed(world);
     } else {
         crash(world, stop == FAULT_KILL ? NODE_KILLED : NODE_POWER_CUT);

@@ -230,8 +230,9 @@ enum error node_stop(struct node *node)
     partition_table_stop(broker->partitions);
     idle = simulated_executor_run_until(node->events, partitions_idle, node, STOP_MS);
     ASSERT(idle);
-    partition_table_close(broker->partitions, true);
-    enum error error = log_directory_mark_clean(node->directory);
+    enum error error = partition_table_close(broker->partitions, true)
+                           ? log_directory_mark_clean(node->directory)
+                           : ERROR_STORAGE;
     log_directory_close(node->directory);
     metadata_log_close(&node->metadata);
     catalog_free(node->catalog);

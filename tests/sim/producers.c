@@ -40,6 +40,7 @@ struct producer {
     int32_t next_sequence;
     uint32_t next_slot; /* Slots are used round; batch n in slot n % WINDOW. */
     uint32_t oldest;    /* The first batch not done with. */
+    bool known;         /* The node has the first batch of this producer id. */
     bool lost_track;    /* Whether the oldest batch is in the log cannot be known any more. */
     enum codec codec;
     struct slot slots[WINDOW];
@@ -87,6 +88,7 @@ static void give_up(struct producer *producer)
         (int64_t)random_below(&producer->world->random, 1u << 30) * 16 + producer->index;
     producer->next_sequence = 0;
     producer->lost_track = false;
+    producer->known = false;
     producer->oldest = producer->next_slot;
 }
 
@@ -108,6 +110,8 @@ static void slot_acknowledged(struct slot *slot, int64_t base_offset)
     struct producer *producer = slot->producer;
     model_acknowledged(producer->world, producer->partition, slot->number, slot->count,
                        base_offset);
+    if (producer->oldest % WINDOW == (uint32_t)(slot - producer->slots))
+        producer->known = true;
     slot_ended(slot, SLOT_FREE);
 }
 
@@ -123,9 +127,10 @@ static void slot_refused(struct slot *slot, int16_t code)
         return;
     }
     bool sequence_refused = code == error_to_kafka(ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
-    if (sequence_refused && is_oldest && slot->life != world->node.starts) {
-        /* A snapshot (Kafka's format) holds each producer's last batch alone: what came before it
-         * is no longer known as a repetition after a restart. */
+    if (sequence_refused && is_oldest && (slot->life != world->node.starts || !producer->known)) {
+        /* As with Kafka: a snapshot holds each producer's last batch alone, what came before it is
+         * no longer known as a repetition after a restart; and a producer not known may begin
+         * anywhere, so that its second batch passes when its first was refused. */
         producer->lost_track = true;
     } else if (sequence_refused && is_oldest && producer->partition->durable &&
                !producer->partition->rotten && !producer->partition->gone)
