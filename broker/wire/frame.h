@@ -27,9 +27,9 @@ struct frame_request {
  * decoding the body (RequestContext.isUnsupportedApiVersionsRequest). */
 enum error frame_request_decode(struct reader *reader, struct frame_request *ret_request);
 
-/* Decodes the body into a new struct in the arena, e.g. a struct fetch_request. Bytes left behind it
- * are ignored as Kafka ignores them: librdkafka (2.16) sends three after a Metadata request for all
- * topics. The request must be supported. */
+/* Decodes the body into a new struct in the arena, e.g. a struct fetch_request. Bytes left behind
+ * it are ignored as Kafka ignores them: librdkafka (2.16) sends three after a Metadata request for
+ * all topics. The request must be supported. */
 enum error frame_body_decode(struct reader *reader, const struct frame_request *request,
                              struct arena *arena, void **ret_body);
 
