@@ -75,13 +75,37 @@ static enum error identify(const struct settings *settings, struct executor *exe
     return ERROR_NONE;
 }
 
+static void note_partition(void *context, const char *topic, int32_t partition, const char *name)
+{
+    (void)topic;
+    (void)partition;
+    (void)name;
+    *(bool *)context = true;
+}
+
+static void ignore_stray(void *context, const char *name)
+{
+    (void)context; /* Reported when the partitions are taken up. */
+    (void)name;
+}
+
 enum error data_open(const struct settings *settings, struct executor *executor, struct data *data,
                      struct failure *failure)
 {
     enum error error = log_directory_open(data->storage, executor, &data->directory, failure);
     if (error != ERROR_NONE)
         return failure_at(failure, error, "open %s", settings->data_directory);
-    return identify(settings, executor, data, failure);
+    error = identify(settings, executor, data, failure);
+    if (error != ERROR_NONE || data->fresh)
+        return error;
+    /* A first start that was cut off between the identity and the metadata log left nothing that
+     * founding again could lose. */
+    bool any = false;
+    error = log_directory_each(data->directory, note_partition, ignore_stray, &any);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "list %s", settings->data_directory);
+    data->fresh = !any;
+    return ERROR_NONE;
 }
 
 void data_close(struct data *data)

@@ -13,7 +13,7 @@ struct data {
     struct storage *storage;
     struct log_directory *directory;
     int lock;   /* Held while the node runs; -1: not. */
-    bool fresh; /* Identified just now. */
+    bool fresh; /* Identified just now, or holds no partition: a cluster may be founded. */
 };
 
 /* Makes the directory and takes its lock: EXISTS when another node has it. */
