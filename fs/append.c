@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+enum { INTERRUPT_GRACE_MS = 1000 };
+
 /* One batch of the write. */
 struct append_batch {
     struct append_batch *next;
@@ -31,6 +33,7 @@ struct append_op {
     struct append_settings settings;
     struct append_batch *batches;
     uint32_t pending;
+    struct timer grace;        /* Runs after an interrupt. */
     struct append_batch first; /* Most writes are one batch. */
 };
 
@@ -226,7 +229,9 @@ static void append_finish(struct append_op *op)
 {
     enum error error = ERROR_NONE;
     size_t taken = 0;
+    const char *reason = NULL;
     struct append_batch *batch = op->batches;
+    executor_timer_stop(tree_executor(op->op.tree), &op->grace);
     for (; batch != NULL && error == ERROR_NONE; batch = batch->next) {
         error = batch->append.error;
         if (error == ERROR_NONE)
@@ -246,11 +251,15 @@ static void append_finish(struct append_op *op)
         }
         (void)pthread_mutex_unlock(&op->file->writing);
     }
-    if (taken > 0 && error != ERROR_NONE) {
+    if (error == ERROR_INTERRUPTED) {
+        /* Not EINTR, nor a short count: who hears that writes the same again. */
+        error = ERROR_STORAGE;
+        reason = "interrupted before its records were durable: they may be there";
+    } else if (taken > 0 && error != ERROR_NONE) {
         op->accepted = taken;
         error = ERROR_NONE;
     }
-    op_complete(&op->op, error, NULL);
+    op_complete(&op->op, error, reason);
 }
 
 static void append_done(struct partition_append *append)
@@ -281,12 +290,28 @@ static void append_submit(struct append_op *op, struct partition *partition)
         append_finish(op);
 }
 
-static void append_cancel(struct op *op)
+static void append_abandon(struct append_op *append)
 {
-    struct append_op *append = container_of(op, struct append_op, op);
     for (struct append_batch *batch = append->batches; batch != NULL; batch = batch->next)
         if (batch->append.partition != NULL)
             partition_append_cancel(&batch->append);
+}
+
+static void append_grace_over(struct timer *timer)
+{
+    append_abandon(container_of(timer, struct append_op, grace));
+}
+
+/* The records are in the log already and cannot be taken back. A signal that does not kill must not
+ * make its program write them again, as with a local file, which no signal interrupts; so the
+ * answer is waited for a moment longer. */
+static void append_cancel(struct op *op)
+{
+    struct append_op *append = container_of(op, struct append_op, op);
+    if (op->tree->closing)
+        append_abandon(append);
+    else
+        executor_timer_start(tree_executor(op->tree), &append->grace, INTERRUPT_GRACE_MS);
 }
 
 static void append_release(struct op *op)
@@ -315,6 +340,7 @@ static struct append_op *append_op_new(struct tree *tree, struct fuse_req *fuse,
     op->op.reply = reply;
     op->op.cancel = append_cancel;
     op->op.release = append_release;
+    op->grace.fire = append_grace_over;
     op->file = file;
     return op;
 }

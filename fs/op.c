@@ -108,6 +108,7 @@ void op_settle(struct op *op)
 void op_cancel_all(struct tree *tree)
 {
     struct list waiting;
+    tree->closing = true;
     list_move(&tree->parked, &waiting);
     while (!list_empty(&waiting)) {
         struct op *op = container_of(waiting.next, struct op, link);

@@ -37,7 +37,8 @@ struct op {
     /* Answers the kernel from op->error and the results; called once, on any thread, inside the
      * monitor or outside. Returns false when the kernel no longer wanted it. */
     bool (*reply)(struct op *op);
-    /* Inside the monitor, at most once, on a parked op: makes it complete soon. */
+    /* Inside the monitor, on a parked op: makes it complete soon, at once when tree->closing. Comes
+     * for an interrupt, and for what is left when the mount closes. */
     void (*cancel)(struct op *op);
     /* Frees the struct that embeds the op, when the last reference goes. */
     void (*release)(struct op *op);

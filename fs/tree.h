@@ -26,6 +26,7 @@ struct tree {
     struct error_list errors;
     struct block_pool blocks; /* Any thread. */
     int64_t started_ms;       /* Wall clock. */
+    bool closing;             /* Whoever still waits is to end at once. */
     uid_t uid;
     gid_t gid;
 };
