@@ -323,6 +323,9 @@ static enum error raft_make(struct engine *engine, const struct engine_options *
 {
     if (mkdir(engine->directory, 0700) != 0 && errno != EEXIST)
         return failure_at(failure, error_from_errno(errno), "make directory %s", engine->directory);
+    enum error error = segments_check(engine->directory, failure);
+    if (error != ERROR_NONE)
+        return error;
     int status = raft_uv_init(&engine->io, options->loop, engine->directory, &engine->transport);
     if (status != 0)
         return raft_failure(engine, status, engine->io.errmsg, failure);
@@ -333,7 +336,7 @@ static enum error raft_make(struct engine *engine, const struct engine_options *
     status =
         raft_init(&engine->raft, &engine->io, &engine->machine, options->node_id, options->address);
     if (status != 0) {
-        enum error error = raft_failure(engine, status, engine->raft.errmsg, failure);
+        error = raft_failure(engine, status, engine->raft.errmsg, failure);
         raft_uv_close(&engine->io);
         return error;
     }

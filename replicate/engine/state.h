@@ -50,6 +50,12 @@ struct engine {
  * libraft's. Connecting fails until that link is there. */
 void transport_init(struct raft_uv_transport *transport);
 
+/* ---- segment_check.c ---- */
+
+/* MALFORMED, with the file and the byte: an open segment rotted, which libraft would take for a
+ * write that was cut off and silently shorten. */
+enum error segments_check(const char *directory, struct failure *failure);
+
 /* ---- machine.c: the state machine that libraft drives ---- */
 
 void machine_init(struct engine *engine);

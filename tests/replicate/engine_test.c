@@ -173,15 +173,25 @@ static void a_directory_that_cannot_be_is_named(void **state)
     assert_non_null(strstr(f->failure.where, f->directory));
 }
 
-static void flip_byte(const char *path, long from_end)
+static void flip(const char *path, long at, int whence)
 {
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
-    fseek(file, from_end, SEEK_END);
+    fseek(file, at, whence);
     int was = fgetc(file);
-    fseek(file, from_end, SEEK_END);
+    fseek(file, at, whence);
     fputc(was ^ 0x10, file);
     fclose(file);
+}
+
+static void flip_byte(const char *path, long from_end)
+{
+    flip(path, from_end, SEEK_END);
+}
+
+static void flip_byte_at(const char *path, long at)
+{
+    flip(path, at, SEEK_SET);
 }
 
 /* Bit rot in a closed segment: refused, the file named, nothing renamed or dropped. */
@@ -251,6 +261,62 @@ static void propose_until_killed(const char *directory, int acknowledged)
         if (write(acknowledged, &i, sizeof i) != sizeof i)
             _exit(4);
     }
+}
+
+/* A node with `count` topics, killed: its last segment stays open. Gives the segment's path. */
+static void leave_an_open_segment(struct engine_fixture *f, uint32_t count, char ret_path[300])
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        propose_until_killed(f->directory, ends[1]);
+    close(ends[1]);
+    uint32_t number = 0;
+    while (number + 1 < count)
+        assert_int_equal(read(ends[0], &number, sizeof number), sizeof number);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(ends[0]);
+    assert_true(files_named(f, "open-", ret_path) > 0);
+    snprintf(ret_path, 300, "%s/open-1", f->directory);
+}
+
+/* A rotten byte anywhere in an open segment is refused with file and place, not taken for a write
+ * that was cut off. */
+static void a_damaged_open_segment_is_refused_and_named(void **state)
+{
+    struct engine_fixture *f = *state;
+    char path[300];
+    leave_an_open_segment(f, 20, path);
+    for (long at = 200; at < 1500; at += 97) {
+        flip_byte_at(path, at);
+        assert_int_equal(fixture_open(f), ERROR_MALFORMED);
+        assert_non_null(strstr(f->failure.where, "open-1"));
+        flip_byte_at(path, at);
+    }
+    assert_int_equal(fixture_open(f), ERROR_NONE);
+    assert_true(catalog_topic_count(f->catalog) >= 20);
+}
+
+/* A write that was cut off is not rot: what lies before it is recovered. */
+static void a_write_that_was_cut_off_is_dropped(void **state)
+{
+    struct engine_fixture *f = *state;
+    char path[300];
+    static const char zeros[8192];
+    leave_an_open_segment(f, 40, path);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, 2048, SEEK_SET);
+    assert_int_equal(fwrite(zeros, 1, sizeof zeros, file), sizeof zeros);
+    fclose(file);
+    assert_int_equal(fixture_open(f), ERROR_NONE);
+    uint32_t left = catalog_topic_count(f->catalog);
+    assert_true(left > 2);
+    assert_true(left < 40);
+    assert_int_equal(make_topic(f, left), ERROR_NONE);
 }
 
 /* kill -9 at any moment: every acknowledged command is there afterwards, none twice. */
@@ -357,6 +423,8 @@ int main(void)
         WITH_ENGINE(damaged_votes_are_refused),
         WITH_ENGINE(a_missing_log_is_refused),
         WITH_ENGINE(a_killed_node_loses_nothing_it_acknowledged),
+        WITH_ENGINE(a_damaged_open_segment_is_refused_and_named),
+        WITH_ENGINE(a_write_that_was_cut_off_is_dropped),
         WITH_ENGINE(a_full_disk_refuses_until_there_is_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
