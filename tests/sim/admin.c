@@ -107,9 +107,9 @@ static void create(struct admin *admin, const char *name)
     (void)snprintf(admin->topic, sizeof admin->topic, "%s", name);
     random_fill(random, admin->topic_id.bytes, UUID_BYTES);
     admin->durable = random_chance(random, 3, 4);
-    admin->retention_bytes = random_chance(random, 1, 4) ? random_between(random, 3000, 12000) : -1;
+    admin->retention_bytes = random_chance(random, 1, 4) ? random_between(random, 6000, 30000) : -1;
     struct pairs pairs = {.count = 0};
-    pair_add_number(&pairs, "segment.bytes", random_between(random, 1500, 12000));
+    pair_add_number(&pairs, "segment.bytes", random_between(random, 6000, 20000));
     pair_add_number(&pairs, "index.interval.bytes", random_between(random, 0, 3000));
     pair_add_number(&pairs, "file.delete.delay.ms", random_between(random, 0, 20000));
     pair_add(&pairs, "topicfs.durability", admin->durable ? "fsync" : "replicated");
@@ -134,7 +134,7 @@ static void delete (struct admin *admin, const struct catalog_topic *topic)
 static void configure(struct admin *admin, const struct catalog_topic *topic)
 {
     struct pairs pairs = {.count = 0};
-    pair_add_number(&pairs, "segment.bytes", random_between(&admin->world->random, 1500, 12000));
+    pair_add_number(&pairs, "segment.bytes", random_between(&admin->world->random, 6000, 20000));
     (void)snprintf(admin->topic, sizeof admin->topic, "%s", topic->name);
     struct catalog_command command = {.kind = CATALOG_CONFIG_SET,
                                       .resource = CATALOG_RESOURCE_TOPIC,

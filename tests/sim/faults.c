@@ -163,6 +163,9 @@ static void crash(struct world *world, enum node_crash_kind kind)
 /* What a power cut took from partitions that do not promise to keep it. */
 static void learn_what_was_lost(struct world *world)
 {
+    /* A log that found no room at the start is opened here. */
+    simulated_storage_limit(world->node.disk, UINT64_MAX);
+    world->disk_is_full = false;
     for (uint32_t i = 0; i < world->model->count; i++) {
         struct model_partition *partition = world->model->partitions[i];
         struct partition *local = node_partition(&world->node, partition->topic, partition->index);

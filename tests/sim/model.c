@@ -92,7 +92,7 @@ size_t model_value(const struct model_partition *partition, uint32_t number,
     uint64_t mixed = random_mix((uint64_t)partition->uid << 32 | number);
     int head = snprintf((char *)value, MODEL_VALUE_BYTES_MAX, "%" PRIu32 "/%" PRIu32 ":",
                         partition->uid, number);
-    size_t size = (size_t)head + (mixed % 16 == 0 ? mixed / 16 % 500 : mixed / 16 % 60);
+    size_t size = (size_t)head + (mixed % 4 == 0 ? mixed / 16 % 500 : mixed / 16 % 60);
     for (size_t i = (size_t)head; i < size; i++) {
         mixed = random_mix(mixed + i);
         value[i] = (uint8_t)('a' + mixed % 26);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WINDOW = 5, PRODUCE_VERSION = 11, RECORDS_MAX = 6 };
+enum { WINDOW = 5, PRODUCE_VERSION = 11, RECORDS_MAX = 10 };
 enum kind { IDEMPOTENT, PLAIN, FILE_WRITER };
 enum slot_state { SLOT_FREE, SLOT_IN_FLIGHT, SLOT_REPEAT };
 
@@ -57,7 +57,9 @@ struct producer *producers_new(struct world *world)
         (void)snprintf(producer->topic, sizeof producer->topic, "t%d",
                        (int)random_below(&world->random, WORLD_TOPICS));
         producer->partition_index = (int32_t)random_below(&world->random, WORLD_PARTITIONS);
-        producer->codec = (enum codec)random_below(&world->random, CODEC_ZSTD + 1);
+        producer->codec = random_chance(&world->random, 1, 2)
+                              ? CODEC_NONE
+                              : (enum codec)random_below(&world->random, CODEC_COUNT);
         for (int k = 0; k < WINDOW; k++)
             producer->slots[k].producer = producer;
     }

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bugs planted one at a time in a copy of the tree (tests/sim/planted/*.patch): the simulator catches each of them
+# within a few hundred seeds, and finds nothing without them.
+limit_seconds=600
+. "$(dirname "$0")/../harness.sh"
+needs git patch meson ninja
+
+seeds=1000
+tree=$TEST_DIR/tree
+
+copy_tree() {
+    mkdir "$tree" && (cd "$source_root" && git ls-files -z --cached --others --exclude-standard \
+        | xargs -0 ls -d 2> /dev/null | tar -cf - -T -) | tar -xf - -C "$tree"
+}
+
+build_simulator() {
+    ninja -C "$tree/build" tests/sim/simulate > "$TEST_DIR/build.log" 2>&1
+}
+
+# Succeeds when the first seeds show a broken promise or a broken belief (an assertion's abort).
+catches() {
+    timeout 60 "$tree/build/tests/sim/simulate" --seed 1 --count "$seeds" > "$TEST_DIR/$1.log" 2>&1
+    [ $? -ne 0 ]
+}
+
+check 'the tree is copied' copy_tree
+check 'the simulator builds' eval \
+    'meson setup "$tree/build" "$tree" -Doptimization=1 > "$TEST_DIR/setup.log" 2>&1 && build_simulator'
+check_not 'nothing is caught without a planted bug' catches none
+for patch in "$source_root"/tests/sim/planted/*.patch; do
+    name=$(basename "$patch" .patch)
+    if ! patch -s -p1 -d "$tree" < "$patch" || ! build_simulator; then
+        fail "$name: the patch applies and builds"
+        tail -n 5 "$TEST_DIR/build.log"
+    else
+        check "$name is caught" catches "$name"
+        echo "  $(grep -h 'BROKEN\|ssert' "$TEST_DIR/$name.log" | head -n 1)"
+    fi
+    patch -s -R -p1 -d "$tree" < "$patch"
+done
+rm -rf "$tree"
+finish
