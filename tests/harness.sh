@@ -182,8 +182,13 @@ node_runs() {
     [ -n "$NODE_PID" ] && kill -0 "$NODE_PID" 2> /dev/null
 }
 
+# A dead mount looks like one for as long as the kernel remembers its attributes: only a listing asks the node.
+mount_answers() {
+    mountpoint -q "$MOUNT" && ls "$MOUNT" > /dev/null 2>&1
+}
+
 node_is_up() {
-    ! node_runs || { port_answers "$PORT" && { [ "$mount" = no ] || mountpoint -q "$MOUNT"; }; }
+    ! node_runs || { port_answers "$PORT" && { [ "$mount" = no ] || mount_answers; }; }
 }
 
 start_node() {
