@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on files: attributes, open, read, write, fsync, release. */
 #include "base/memory.h"
+#include "base/report.h"
 #include "fs/append.h"
 #include "fs/ops.h"
 #include "fs/partition_file.h"
@@ -261,6 +262,17 @@ static void read_small(fuse_req_t request, struct open_file *file, size_t size, 
     block_pool_give(&tree->blocks, block);
 }
 
+static void report_damage(const struct partition *partition, uint64_t position)
+{
+    char subject[TOPIC_NAME_BYTES_MAX + 40];
+    (void)snprintf(subject, sizeof subject, "topic=%s partition=%d", partition_topic(partition),
+                   partition_index(partition));
+    report(REPORT_ERROR, "batch_damaged", subject,
+           "text_position=%llu lost=\"a batch behind this position is not served\" "
+           "do=\"restore the partition from a copy\"",
+           (unsigned long long)position);
+}
+
 static void ops_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t position,
                      struct fuse_file_info *info)
 {
@@ -277,6 +289,7 @@ static void ops_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t p
         (void)fuse_reply_buf(request, (const char *)block, got);
         block_pool_give(&tree->blocks, block);
     } else if (error == ERROR_CORRUPT_MESSAGE) {
+        report_damage(file->inode->partition, (uint64_t)position);
         ops_refuse(request, number, "read", NULL, ERROR_STORAGE,
                    "a batch on the disk is damaged; the records before it can be read");
     } else {

@@ -442,6 +442,11 @@ struct log_damage log_damage(const struct log *log)
     return log->damage;
 }
 
+uint64_t log_tail_cut_bytes(const struct log *log)
+{
+    return log->tail_cut_bytes;
+}
+
 struct uuid log_topic_id(const struct log *log)
 {
     return log->topic_id;

@@ -90,6 +90,8 @@ int64_t log_visible_offset(const struct log *log);
 int64_t log_size_bytes(const struct log *log); /* All .log files. */
 uint32_t log_segment_count(const struct log *log);
 struct log_damage log_damage(const struct log *log);
+/* What log_open cut off as a torn tail. */
+uint64_t log_tail_cut_bytes(const struct log *log);
 struct uuid log_topic_id(const struct log *log);
 void log_configure(struct log *log, const struct log_config *config);
 

@@ -191,6 +191,7 @@ static enum error segment_cut(struct recover *recover, uint64_t position)
         error = storage_sync(recover->segment->file);
     recover->segment->unsynced = true;
     recover->recovery->cut = true;
+    recover->log->tail_cut_bytes += recover->end - position;
     return error;
 }
 

@@ -65,8 +65,9 @@ struct log {
     uint32_t removal_count;
     uint32_t removal_capacity;
     struct log_damage damage;
-    int64_t sync_clip; /* The lowest truncation since the sync under way began. */
-    bool failed;       /* A sync failed: final. */
+    uint64_t tail_cut_bytes; /* At open. */
+    int64_t sync_clip;       /* The lowest truncation since the sync under way began. */
+    bool failed;             /* A sync failed: final. */
     bool sync_under_way;
     bool directory_unsynced; /* Names in it changed. */
     bool parent_unsynced;    /* The directory itself was made. */

@@ -30,6 +30,12 @@ static void take_up(struct partition *partition)
     partition->high_watermark = high_watermark;
     log_visible_advance(log, high_watermark);
 
+    if (log_tail_cut_bytes(log) > 0)
+        partition_report(partition, REPORT_WARNING, "tail_cut",
+                         "offset=%lld bytes=%llu lost=\"nothing that was acknowledged, unless the "
+                         "disk lost it\" do=\"nothing, after a crash or a power cut\"",
+                         (long long)log_end_offset(log),
+                         (unsigned long long)log_tail_cut_bytes(log));
     struct log_damage damage = log_damage(log);
     if (damage.offset >= 0)
         partition_report(partition, REPORT_ERROR, "log_damaged",
