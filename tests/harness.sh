@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What every shell test here is written with: a node of its own, checks that count, waits with deadlines.
 #
-# A test is one executable file tests/SUITE/NAME.sh (SUITE: mount, node, hostile, crash, clients):
+# A test is one executable file tests/SUITE/NAME.sh (SUITE: mount, node, hostile, crash, readme, clients):
 #
 #     #!/usr/bin/env bash
 #     # SPDX-License-Identifier: Apache-2.0

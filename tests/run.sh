@@ -4,13 +4,13 @@
 #   unit asan tsan        the programs of `meson test`: gcc; clang with address and undefined-behaviour
 #                         sanitizers; clang with the thread sanitizer
 #   tidy fuzz             the house rules; each fuzz target for a short run with a fixed seed
-#   node mount hostile crash sim clients   the scripts tests/SUITE/*.sh (see tests/harness.sh)
+#   node mount hostile crash readme sim clients   the scripts tests/SUITE/*.sh (see tests/harness.sh)
 # The last line is "N passed, N failed, N skipped" over all of it. With CI=true what is skipped counts as failed.
 # Each run builds afresh in build-gcc, build-asan and build-tsan; logs are in build-logs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-script_suites=(node mount hostile crash sim clients)
+script_suites=(node mount hostile crash readme sim clients)
 all_suites=(tidy unit asan tsan fuzz "${script_suites[@]}")
 logs=$PWD/build-logs
 results=$logs/results
