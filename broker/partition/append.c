@@ -133,6 +133,8 @@ void partition_append(struct partition *partition, struct partition_append *appe
            container_of(after, struct partition_append, link)->end_offset > append->end_offset)
         after = after->previous;
     list_push(after->next, &append->link);
+    if (partition->topic->config.durability == PARTITION_FSYNC)
+        partition->table->round_waiting++;
     if (append->timeout_ms >= 0)
         executor_timer_start(executor, &append->timer, append->timeout_ms);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commit rule and group commit: one sync covers every batch that arrived while the last one
- * ran.
+/* The commit rule: how far the high watermark may go, and who is answered when it goes.
  *
- *   append, append, append --> sync 1 --> high watermark --> three answers
- *        append, append ...... (while sync 1 runs) .... --> sync 2 --> ... */
+ *   append --> own vote --> high watermark --> answers, waits
+ *                 ^
+ *     sync (sync.c), with durability fsync */
 #include "partition/replica.h"
 
 #include "base/assertion.h"
@@ -28,7 +28,7 @@ static void append_complete(struct partition *partition, struct partition_append
     executor_post(executor, &append->task);
 }
 
-static void wake_waits(struct partition *partition)
+void partition_wake_waits(struct partition *partition)
 {
     struct executor *executor = partition->table->options.executor;
     struct list *link;
@@ -62,60 +62,10 @@ void partition_commit(struct partition *partition)
         partition->high_watermark = vote;
         log_visible_advance(partition->log, vote);
         answer_below_high_watermark(partition);
-        wake_waits(partition);
+        partition_wake_waits(partition);
     }
     if (partition->topic->config.durability == PARTITION_FSYNC)
         (void)partition_sync(partition); /* A failure was reported when it came. */
-}
-
-static void sync_run(struct work *work)
-{
-    struct partition *partition = container_of(work, struct partition, sync_work);
-    log_sync_run(&partition->sync);
-}
-
-static void sync_done(struct work *work)
-{
-    struct partition *partition = container_of(work, struct partition, sync_work);
-    partition->syncing = false;
-    partition->table->works_under_way--;
-    enum error error = log_sync_end(partition->log, &partition->sync);
-    if (partition->deleted) {
-        log_discard(partition->log);
-        partition->log = NULL;
-    } else if (error != ERROR_NONE) {
-        /* The kernel may have thrown the pages away and would call the next sync a success. */
-        if (!partition->sync_failed)
-            partition_report(partition, REPORT_ERROR, "sync_failed",
-                             "error=\"%s\" lost=\"nothing acknowledged\" do=\"see the disk; the "
-                             "partition takes no writes until the node is restarted\"",
-                             error_text(error));
-        partition->sync_failed = true;
-        partition_abandon(partition, error);
-    } else {
-        partition_commit(partition);
-        if (partition->table->closing)
-            (void)partition_sync(partition); /* What one sync did not cover. */
-        wake_waits(partition);               /* Whoever asked for the sync. */
-    }
-    partition_unref(partition);
-}
-
-enum error partition_sync(struct partition *partition)
-{
-    if (partition->sync_failed)
-        return ERROR_STORAGE;
-    if (partition->syncing || partition->log == NULL)
-        return ERROR_NONE;
-    if (!log_sync_begin(partition->log, &partition->sync))
-        return ERROR_NONE;
-    partition->syncing = true;
-    partition->table->works_under_way++;
-    (void)partition_ref(partition);
-    partition->sync_work.run = sync_run;
-    partition->sync_work.done = sync_done;
-    executor_work(partition->table->options.executor, &partition->sync_work);
-    return ERROR_NONE;
 }
 
 void partition_abandon(struct partition *partition, enum error error)
@@ -123,5 +73,5 @@ void partition_abandon(struct partition *partition, enum error error)
     while (!list_empty(&partition->appends))
         append_complete(
             partition, container_of(partition->appends.next, struct partition_append, link), error);
-    wake_waits(partition);
+    partition_wake_waits(partition);
 }

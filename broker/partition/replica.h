@@ -22,9 +22,10 @@ struct partition {
     struct log *log;       /* NULL until first used. */
     enum error open_error; /* Why the log could not be opened; role is OFFLINE then. */
     int64_t high_watermark;
-    struct list appends;  /* struct partition_append waiting for the commit rule, by end_offset. */
-    struct list waits;    /* struct partition_wait. */
-    struct log_sync sync; /* The one under way. */
+    struct list appends;   /* struct partition_append waiting for the commit rule, by end_offset. */
+    struct list waits;     /* struct partition_wait. */
+    struct list sync_link; /* In the table's sync_wanted, counted: never while one is under way. */
+    struct log_sync sync;  /* The one under way. */
     struct work sync_work;
     bool syncing;
 };
@@ -48,6 +49,13 @@ struct partition_table {
     struct timer retention_timer;
     struct timer checkpoint_timer;
     uint32_t works_under_way; /* Syncs, and deleted directories being removed. */
+    uint32_t syncs_under_way;
+    struct list sync_wanted;  /* Of the next round: see sync.c. */
+    struct task round_task;   /* Posted: consider a round. */
+    struct timer round_timer; /* Running: a round begins at the latest then. */
+    uint32_t round_waiting;   /* Appends that wait for the next round. */
+    uint32_t round_answers;   /* Appends that wait for the one under way. */
+    uint32_t round_expected;  /* Appends that waited for the last one. */
     bool closing;
 };
 
@@ -56,6 +64,9 @@ struct partition_table {
 /* Moves the high watermark to what the commit rule allows, answers appends below it, wakes waits.
  */
 void partition_commit(struct partition *partition);
+
+/* Posts every wait's task. */
+void partition_wake_waits(struct partition *partition);
 
 /* Ends every waiting append with `error` and wakes every wait. */
 void partition_abandon(struct partition *partition, enum error error);
@@ -81,6 +92,12 @@ void partition_close_log(struct partition *partition, bool clean);
 /* Renames a directory that no partition here owns, so that its name is free and nothing is lost. */
 enum error directory_set_aside(struct partition_table *table, const char *directory,
                                char ret_path[LOG_DIRECTORY_NAME_BYTES + 80]);
+/* ---- sync.c ---- */
+
+void sync_rounds_init(struct partition_table *table);
+
+/* No round begins any more; those under way end. */
+void sync_rounds_stop(struct partition_table *table);
 
 /* ---- upkeep.c ---- */
 

@@ -14,6 +14,7 @@ enum error partition_table_new(const struct partition_table_options *options,
     if (table == NULL)
         return ERROR_OUT_OF_MEMORY;
     table->options = *options;
+    sync_rounds_init(table);
     upkeep_start(table);
     *ret_table = table;
     return ERROR_NONE;
@@ -146,6 +147,7 @@ enum error partition_table_assign(struct partition_table *table, const char *top
         partition->was_clean = log_directory_was_clean(table->options.directory);
         list_init(&partition->appends);
         list_init(&partition->waits);
+        list_init(&partition->sync_link);
         topic->partitions[index] = partition;
         topic->used++;
     }
@@ -304,6 +306,7 @@ void partition_table_stop(struct partition_table *table)
 {
     table->closing = true;
     upkeep_stop(table);
+    sync_rounds_stop(table);
     partition_table_each(table, stop_one, NULL);
 }
 
