@@ -76,6 +76,10 @@ if [ "$(id -u)" = 0 ]; then
         grep -q " $MOUNT [^ ]*nosuid,nodev,noexec" /proc/self/mountinfo
     check_error 'the configuration is the node user'"'"'s alone' 'Permission denied' \
         setpriv --reuid=65534 --clear-groups cat "$MOUNT/.config"
+    if setpriv --reuid=65534 --clear-groups unshare --map-root-user true 2> /dev/null; then
+        check_error 'root of a user namespace is still nobody' 'Permission denied' \
+            setpriv --reuid=65534 --clear-groups unshare --map-root-user cat "$MOUNT/.config"
+    fi
 fi
 
 cd / || exit 1
