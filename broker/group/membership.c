@@ -121,6 +121,7 @@ static enum error replace_static(struct group *group, struct group_member *old,
 {
     bool leads = group->leader_id != NULL && strcmp(group->leader_id, old->id) == 0;
     bool same = member_same_protocols(old, join);
+    struct slice old_id = arena_copy(join->arena, slice_of(old->id));
     struct slice assignment = slice_from(old->assignment, old->assignment_size);
     struct group_member *member = member_new(group, id, join);
     if (member == NULL ||
@@ -140,9 +141,17 @@ static enum error replace_static(struct group *group, struct group_member *old,
     member_sync_answer(old, ERROR_FENCED_INSTANCE_ID);
     member_free(old);
     member_wait_join(member, join);
-    if (group->state == GROUP_STABLE && same && (!leads || join->supports_skipping_assignment)) {
-        join->skip_assignment = leads;
+    if (group->state == GROUP_STABLE && same) {
         group_join_accept(member);
+        group_store(group); /* A coordinator that takes over has to know the new id. */
+        join->skip_assignment = leads && join->supports_skipping_assignment;
+        if (leads && !join->supports_skipping_assignment) {
+            /* Before KIP-814 a leader would assign anew: it is told that its old self leads, and
+             * only fetches its assignment (Kafka: updateStaticMemberThenRebalanceOrCompleteJoin).
+             */
+            join->leader = old_id;
+            join->member_count = 0;
+        }
         return ERROR_NONE;
     }
     group_rebalance_prepare(group);

@@ -137,19 +137,19 @@ void group_join_accept(struct group_member *member)
     member_session_restart(member);
 }
 
-static void empty_stored(struct group_write *write, enum error error)
+static void group_stored(struct group_write *write, enum error error)
 {
     (void)
         error; /* What was not stored is stored with the next change; the group lives in memory. */
     (void)write;
 }
 
-static void store_empty(struct group *group)
+void group_store(struct group *group)
 {
     struct group_write *write = group_write_new(group);
     if (write == NULL)
         return;
-    write->done = empty_stored;
+    write->done = group_stored;
     if (group_write_metadata(write, false) != ERROR_NONE) {
         group_write_free(write);
         return;
@@ -229,7 +229,7 @@ static void complete_join(struct group *group)
         memory_free(group->leader_id);
         group->leader_id = NULL;
         group_become(group, GROUP_EMPTY);
-        store_empty(group);
+        group_store(group);
         return;
     }
     begin_generation(group);

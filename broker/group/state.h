@@ -142,6 +142,8 @@ struct group_pending *pending_find(struct group *group, struct slice id);
 void group_rebalance_prepare(struct group *group);
 void group_rebalance_try_complete(struct group *group);
 void group_member_remove(struct group_member *member, enum error error);
+/* Stores the group's members as they are now; a failure is made good by the next change. */
+void group_store(struct group *group);
 /* Answers a waiting join with the current generation. */
 void group_join_accept(struct group_member *member);
 /* Takes the leader's assignment and stores the group; STABLE once that is committed. */
