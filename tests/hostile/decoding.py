@@ -78,6 +78,11 @@ def api_versions_name():
     return None
 
 
+@case("a flexible header before a request that is not flexible closes the connection")
+def flexible_header():
+    return must_close(request(OFFSET_FETCH, 1, string("group") + array([]), header_version=2))
+
+
 @case("a client id of length -2, or longer than the frame, closes the connection")
 def client_id_length():
     for size in (-2, -32768, 32767):

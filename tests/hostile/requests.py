@@ -13,6 +13,7 @@ from kafka import (ALTER_CONFIGS, CREATE_TOPICS, DELETE_RECORDS, DESCRIBE_CONFIG
 from suite import Suite, expect
 
 HUGE = 2**31 - 1
+LOADING, REBALANCE_IN_PROGRESS = 14, 27
 OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, METADATA_TOO_LARGE, INVALID_TOPIC, ILLEGAL_GENERATION = 1, 3, 12, 17, 22
 UNKNOWN_MEMBER, INVALID_SESSION, AUTHORIZATION_FAILED, INVALID_PARTITIONS, INVALID_FACTOR = 25, 26, 31, 37, 38
 INVALID_CONFIG, INVALID_REQUEST, SESSION_NOT_FOUND, FENCED_EPOCH, UNKNOWN_EPOCH, GROUP_FULL = 40, 42, 70, 74, 75, 81
@@ -262,10 +263,15 @@ def joined(group, session=10000, member="", protocols=(("range", b""),), version
     mine.send(request(JOIN_GROUP, version, body))
     if not wait:
         return mine
-    reader = mine.answer()
-    if version >= 2:
-        reader.int32()
-    error, generation = reader.int16(), reader.int32()
+    deadline = time.monotonic() + 10
+    while True:
+        reader = mine.answer()
+        if version >= 2:
+            reader.int32()
+        error, generation = reader.int16(), reader.int32()
+        if error != LOADING or time.monotonic() > deadline:
+            break
+        mine.send(request(JOIN_GROUP, version, body))  # This group's part of __consumer_offsets is being read.
     reader.string()
     result = error, generation, reader.string(), reader.string()
     if connection is None:
@@ -367,8 +373,12 @@ def usurper():
                                 array([string(name) + blob(data) for name, data in assignments])))
 
     with suite.connect() as one, suite.connect() as other:
-        first = joined("led", connection=one)[3]
+        _, generation, _, first = joined("led", connection=one)
         joined("led", connection=other, wait=False)
+        beat = string("led") + int32(generation) + string(first)
+        deadline = time.monotonic() + 10
+        while one.ask(HEARTBEAT, 0, beat).int16() != REBALANCE_IN_PROGRESS and time.monotonic() < deadline:
+            pass
         joined("led", connection=one, member=first, wait=False)
         _, generation, leader, _ = read_join(one)
         second = read_join(other)[3]
