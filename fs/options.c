@@ -80,11 +80,13 @@ enum error mount_options_parse(const char *text, struct mount_options *options,
         size_t size = strcspn(text, ",");
         char option[OPTION_BYTES_MAX];
         if (size >= sizeof option)
-            return failure_at(failure, ERROR_INVALID_CONFIG, "mount option of %zu bytes", size);
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "a mount option of %zu bytes is too long", size);
         memcpy(option, text, size);
         option[size] = '\0';
         if (size > 0 && !option_apply(option, &result))
-            return failure_at(failure, ERROR_INVALID_CONFIG, "mount option %s", option);
+            return failure_because(failure, ERROR_INVALID_CONFIG,
+                                   "%s is no mount option or not one of its values", option);
         text += size;
         if (*text == ',')
             text++;

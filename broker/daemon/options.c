@@ -53,6 +53,8 @@ static void check_target(const struct options *options, struct argp_state *state
         argp_error(state, "a mount point is missing, or --no-mount");
     if (options->mount_point != NULL && options->no_mount)
         argp_error(state, "both a mount point and --no-mount");
+    if (options->mount_option_count > 0 && options->no_mount)
+        argp_error(state, "both options of a mount and --no-mount");
 }
 
 static error_t help(struct options *options, char *topic, struct argp_state *state)

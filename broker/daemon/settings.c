@@ -204,6 +204,19 @@ static enum error choose_mount(const struct options *options, struct settings *s
     return ERROR_NONE;
 }
 
+/* ---- cluster ---- */
+
+/* Whoever lists nodes expects replicas: a node that ran alone all the same would be a trap. */
+static enum error check_cluster(const struct settings *settings, struct failure *failure)
+{
+    const char *list = config_node_value(settings->config, "topicfs.nodes", NULL);
+    struct slice element;
+    if (config_list_next(&list, &element))
+        return failure_because(failure, ERROR_INVALID_CONFIG,
+                               "topicfs.nodes: clusters of several nodes are not supported yet");
+    return ERROR_NONE;
+}
+
 /* ---- network ---- */
 
 /* Kafka's default of 100 KiB is too little for a fast link and fixes what Linux would adapt: only a
@@ -328,6 +341,8 @@ enum error settings_load(const struct options *options, struct settings *ret_set
         error = choose_files(&settings, failure);
     if (error == ERROR_NONE)
         error = choose_mount(options, &settings, failure);
+    if (error == ERROR_NONE)
+        error = check_cluster(&settings, failure);
     if (error == ERROR_NONE)
         error = choose_listeners(&settings, failure);
     if (error != ERROR_NONE) {

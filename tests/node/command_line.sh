@@ -29,6 +29,8 @@ check_equal 'without a mount point: status 2' 2 $?
 check_equal 'an unknown option: status 2' 2 $?
 "$TOPICFS" --no-mount "$TEST_DIR" 2> /dev/null
 check_equal 'a mount point and --no-mount: status 2' 2 $?
+"$TOPICFS" --no-mount -o ro 2> /dev/null
+check_equal 'options of a mount and --no-mount: status 2' 2 $?
 
 refused 'an unknown key' 'unknown key log.retention.mss; the nearest known one is log.retention.ms' \
     "${here[@]}" --override log.retention.mss=5
@@ -46,6 +48,11 @@ refused 'an address that is not loopback' 'topicfs.insecure=true' "${here[@]}" -
 refused 'a name that is nowhere' 'resolve nowhere.example.com' "${here[@]}" --override listeners=PLAINTEXT://nowhere.example.com:0
 refused 'an advertised name of no listener' 'listeners has no C' "${here[@]}" \
     --override advertised.listeners=C://localhost:1
+
+refused 'a cluster, which is not there yet' 'topicfs.nodes: clusters' "${here[@]}" \
+    --override topicfs.nodes=localhost:1,localhost:2
+refused 'an unknown mount option' '-o rw,akcs=1: akcs=1 is no mount option' -f --override "log.dirs=$data" \
+    -o rw,akcs=1 "$TEST_DIR"
 
 printf 'num.partitions=3\nno.such.key=1\n' > "$TEST_DIR/bad.properties"
 refused 'a file with an unknown key' 'bad.properties line 2: unknown key no.such.key' \
