@@ -199,6 +199,16 @@ class Kafka(Contender):
         configs = {key: value for key, value in configs.items() if not key.startswith("topicfs")}
         super().create(topic, partitions, **configs)
 
+        def led():
+            """It answers before it leads: the first requests may be refused."""
+            try:
+                self.drive("produce", "--topic", topic, "--partitions", partitions, "--requests",
+                           partitions, "--batch-bytes", 1024)
+            except RuntimeError:
+                return False
+            return True
+        wait_for(f"Kafka to lead {topic}", led)
+
     def stop(self):
         if self.pid:
             subprocess.run([self.script, "stop", str(self.folder)], check=True)
