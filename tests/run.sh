@@ -5,6 +5,7 @@
 #                         sanitizers; clang with the thread sanitizer
 #   tidy fuzz             the house rules; each fuzz target for a short run with a fixed seed
 #   node mount hostile crash readme sim clients   the scripts tests/SUITE/*.sh (see tests/harness.sh)
+# How often the crash tests do it: ROUNDS (kill -9, 25), CUTS (power cuts, 8), STOPS (8); a release does 100 of each.
 # The last line is "N passed, N failed, N skipped" over all of it. With CI=true what is skipped counts as failed.
 # Each run builds afresh in build-gcc, build-asan and build-tsan; logs are in build-logs.
 set -uo pipefail

@@ -37,9 +37,9 @@ static void on_stop(int number)
 /* Now and then a line longer than what the kernel hands over in one piece. */
 static size_t fill_bytes(uint64_t sequence)
 {
-    if (sequence % 997 == 996)
+    if (sequence % 4999 == 996)
         return LONGEST_FILL_BYTES;
-    return sequence % 211 == 210 ? LONG_FILL_BYTES : (size_t)(sequence * 53 % 300);
+    return sequence % 1009 == 210 ? LONG_FILL_BYTES : (size_t)(sequence * 53 % 300);
 }
 
 static void lines_make(struct writer *writer)
