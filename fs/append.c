@@ -13,7 +13,12 @@
 
 #include <stdio.h>
 
-enum { INTERRUPT_GRACE_MS = 1000 };
+enum {
+    INTERRUPT_GRACE_MS = 1000,
+    /* Larger requests may be a piece of a write(2) that the kernel cut at 256 pages, the first of
+     * which need not be whole (fuse.md 1). */
+    WHOLE_WRITE_BYTES_MAX = 255 * 4096,
+};
 
 /* One batch of the write. */
 struct append_batch {
@@ -382,6 +387,7 @@ void append_write(struct tree *tree, struct fuse_req *fuse, struct open_file *fi
     enum error error;
     do {
         (void)pthread_mutex_lock(&file->writing);
+        file->cut_writer = bytes.size > WHOLE_WRITE_BYTES_MAX ? fuse_req_ctx(fuse)->pid : 0;
         error = append_build(op);
         (void)pthread_mutex_unlock(&file->writing);
         if (error == ERROR_NONE && op->batches == NULL) {
@@ -449,7 +455,17 @@ void append_tail(struct tree *tree, struct open_file *file)
 {
     if (lines_kept(&file->lines).size == 0)
         return;
+    /* Killed inside a large write: the line begun is the kernel's cut, not the writer's. */
+    bool is_cut = file->cut_writer != 0 && !writer_is_well(file->cut_writer);
     monitor_enter(tree->monitor);
+    if (is_cut) {
+        char path[1024];
+        errors_add(&tree->errors, executor_wall_clock_ms(tree_executor(tree)), "close",
+                   inode_path(file->inode, path, sizeof path), ERROR_INTERRUPTED,
+                   "the writer was killed within a write: the line it had begun is not stored");
+        monitor_leave(tree->monitor);
+        return;
+    }
     struct append_op *op = tail_start(tree, file);
     monitor_leave(tree->monitor);
     if (op != NULL)

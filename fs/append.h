@@ -5,6 +5,7 @@
 #define FS_APPEND_H
 
 #include "fs/tree.h"
+#include "fs/writer.h"
 
 /* write(2): every whole line of `bytes` becomes a record; answered when they are committed at the
  * mount's acks, with the number of bytes taken: all of them, or fewer on a record's edge. */
@@ -12,7 +13,8 @@ void append_write(struct tree *tree, struct fuse_req *fuse, struct open_file *fi
                   struct slice bytes);
 
 /* The line begun and not ended becomes a record, as the last close owes it (filesystem.md 3.4).
- * Nobody is answered; a failure is reported and kept for .errors. */
+ * Nobody is answered; a failure is reported and kept for .errors. Of a writer that was killed
+ * inside one write(2), only whole lines are stored (reliability.md 79). */
 void append_tail(struct tree *tree, struct open_file *file);
 
 /* The same, begun inside the monitor; tells an error that shows at once. */

@@ -10,6 +10,7 @@
 #include "fs/text_reader.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 /* What a partition's topic wants of a batch, as last seen. */
 struct append_settings {
@@ -38,6 +39,9 @@ struct open_file {
     struct lines lines;
     struct codec_context encoders;
     struct append_settings settings;
+    /* The thread whose write(2) left the line begun; 0 unless the kernel may have cut that write in
+     * pieces and this was not its last. */
+    pid_t cut_writer;
 
     /* Small files: the contents as they were at open, or as the last write left them. */
     struct text text;

@@ -49,8 +49,7 @@ fails([errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY, errno.EINVAL], fcntl.ioctl, 
 fails([errno.ENOTTY, errno.EOPNOTSUPP], fcntl.ioctl, file, 0x12345678)
 fails([errno.EINVAL], os.pread, file, 10, 2**63 - 1)
 fails([errno.EINVAL], os.lseek, file, -1, os.SEEK_SET)
-copied = os.copy_file_range(file, target, 100000, 0)
-assert os.pread(target, copied, 0) == os.pread(file, copied, 0) and copied > 0
+fails([errno.EXDEV, errno.EOPNOTSUPP], os.copy_file_range, file, target, 100000, 0)
 fails([errno.EINVAL, errno.EXDEV, errno.EBADF], os.copy_file_range, target, os.open("1", os.O_WRONLY | os.O_APPEND), 10, 0)
 assert os.stat("1").st_size == 0
 fails([errno.E2BIG, errno.EOPNOTSUPP], os.setxattr, "0", "user.x", b"x" * 65537)
@@ -61,6 +60,8 @@ check_equal 'killed writers, many files, odd calls' 0 $?
 
 # A daemon that hangs: whoever waits can be killed; afterwards it goes on.
 kill -STOP "$NODE_PID"
+is_stopped() { ! grep -h ^State: "/proc/$NODE_PID"/task/*/status | grep -qv 'T (stopped)'; }
+check 'a daemon is stopped' wait_for 5 is_stopped
 begun=$EPOCHSECONDS
 timeout -s KILL 0.5 cat 0 > /dev/null 2>&1
 timeout -s KILL 0.5 bash -c 'echo x >> 1' 2> /dev/null
