@@ -227,6 +227,14 @@ static enum error append_build_tail(struct append_op *op)
     return error;
 }
 
+/* Why lines made no batches, where the error's own text says too little. */
+static const char *build_reason(enum error error)
+{
+    return error == ERROR_INVALID_RECORD
+               ? "the topic is compacted: its records need a key, and a line has none"
+               : NULL;
+}
+
 /* ---- appending ---- */
 
 /* All batches are acknowledged or refused. Inside the monitor. */
@@ -293,6 +301,16 @@ static void append_submit(struct append_op *op, struct partition *partition)
     }
     if (--op->pending == 0)
         append_finish(op);
+}
+
+/* What the partition said of the batches at once; whatever else befalls them is not known yet. */
+static enum error append_refusal(const struct append_op *op)
+{
+    for (const struct append_batch *batch = op->batches; batch != NULL; batch = batch->next)
+        if (batch->append.error != ERROR_NONE)
+            return batch->append.error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ? ERROR_STALE
+                                                                           : batch->append.error;
+    return ERROR_NONE;
 }
 
 static void append_abandon(struct append_op *append)
@@ -400,7 +418,7 @@ void append_write(struct tree *tree, struct fuse_req *fuse, struct open_file *fi
     if (error != ERROR_NONE) {
         monitor_enter(tree->monitor);
         op_enter(&op->op);
-        op_complete(&op->op, error, NULL);
+        op_complete(&op->op, error, build_reason(error));
         monitor_leave(tree->monitor);
     }
     op_settle(&op->op);
@@ -434,7 +452,7 @@ static struct append_op *tail_start(struct tree *tree, struct open_file *file)
         if (error == ERROR_NONE)
             append_submit(op, file->inode->partition);
         else
-            op_complete(&op->op, error, NULL);
+            op_complete(&op->op, error, build_reason(error));
     }
     return op;
 }
@@ -446,7 +464,7 @@ enum error append_tail_inside(struct tree *tree, struct open_file *file)
     struct append_op *op = tail_start(tree, file);
     if (op == NULL)
         return ERROR_OUT_OF_MEMORY;
-    enum error error = op->op.complete ? op->op.error : ERROR_NONE;
+    enum error error = op->op.complete ? op->op.error : append_refusal(op);
     op_settle(&op->op);
     return error;
 }

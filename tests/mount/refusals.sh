@@ -60,6 +60,11 @@ PYTHON
 check_equal 'truncation, fallocate, attributes and locks by system calls' 0 $?
 check_equal 'the record is still there, alone' kept "$(cat 0)"
 
+mkdir "$MOUNT/kept-by-key"
+echo compact > "$MOUNT/kept-by-key/.config/cleanup.policy"
+check_error 'a line, which has no key, on a compacted topic' 'Invalid argument' append_line "$MOUNT/kept-by-key/0" x
+check 'the reason speaks of the key' grep -q 'kept-by-key/0.*EINVAL.*need a key' "$MOUNT/.errors"
+
 for name in ..x 'a b' $'a\nb' $'a\033b' 'a$b' 'ü' 'a%2Eb' "$(printf 'x%.0s' {1..250})"; do
     check_error "the topic name $(printf %q "${name:0:20}")" 'Invalid argument' mkdir "$MOUNT/$name"
 done
