@@ -27,7 +27,7 @@ void partition_close_log(struct partition *partition, bool clean)
     if (partition->log == NULL)
         return;
     ASSERT(!partition->syncing);
-    partition_note_checkpoint(partition);
+    (void)partition_note_checkpoint(partition); /* Without memory recovery reads more. */
     log_close(partition->log, clean);
     partition->log = NULL;
     partition->was_clean = clean;
@@ -122,14 +122,13 @@ enum error partition_delete_records(struct partition *partition, int64_t offset,
         offset = partition->high_watermark;
     if (offset < 0 || offset > partition->high_watermark)
         return ERROR_OFFSET_OUT_OF_RANGE;
-    if (offset > log_start_offset(partition->log)) {
+    if (offset > log_start_offset(partition->log))
         error = log_start_advance(partition->log, offset);
-        if (error != ERROR_NONE)
-            return error;
-        partition_note_checkpoint(partition);
-    }
-    /* Also when the log starts there already: the checkpoint that should say so may have failed. */
-    error = log_directory_checkpoint(partition->table->options.directory);
+    /* Also when the log starts there already: what should have kept that may have failed. */
+    if (error == ERROR_NONE)
+        error = partition_note_checkpoint(partition);
+    if (error == ERROR_NONE)
+        error = log_directory_checkpoint(partition->table->options.directory);
     if (error != ERROR_NONE)
         return error;
     *ret_low_watermark = log_start_offset(partition->log);

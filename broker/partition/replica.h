@@ -105,6 +105,6 @@ void upkeep_start(struct partition_table *table);
 void upkeep_stop(struct partition_table *table);
 
 /* Tells the directory this partition's offsets for the next checkpoint. */
-void partition_note_checkpoint(struct partition *partition);
+enum error partition_note_checkpoint(struct partition *partition);
 
 #endif

@@ -5,14 +5,15 @@
 
 #include "base/report.h"
 
-void partition_note_checkpoint(struct partition *partition)
+enum error partition_note_checkpoint(struct partition *partition)
 {
     struct log *log = partition->log;
     if (log == NULL || partition->deleted)
-        return;
+        return ERROR_NONE;
     int64_t synced = log_recovery_point(log);
-    log_directory_set(partition->table->options.directory, partition->topic->name, partition->index,
-                      synced, log_start_offset(log), partition->high_watermark);
+    return log_directory_set(partition->table->options.directory, partition->topic->name,
+                             partition->index, synced, log_start_offset(log),
+                             partition->high_watermark);
 }
 
 static bool has_retention(const struct partition_config *config)
@@ -56,7 +57,7 @@ static void checkpoint_one(void *context, struct partition *partition)
     if (partition->log == NULL)
         return;
     (void)partition_sync(partition);
-    partition_note_checkpoint(partition);
+    (void)partition_note_checkpoint(partition); /* Without memory: next time. */
 }
 
 static void checkpoint_due(struct timer *timer)
