@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A partition table on a simulated disk, and appends to its partitions. */
+#ifndef TESTS_PARTITION_PARTITION_FIXTURE_H
+#define TESTS_PARTITION_PARTITION_FIXTURE_H
+
+#include "partition/partition.h"
+#include "sim/simulated_executor.h"
+#include "sim/simulated_storage.h"
+
+enum { FIXTURE_WAIT_MS = 100000 };
+
+struct partition_fixture {
+    struct simulated_storage *disk;
+    struct simulated_executor *events;
+    struct log_directory *directory;
+    struct partition_table *table;
+    struct partition_config config;
+    struct partition_reporter reporter;
+    char reported[2000]; /* "sync_failed orders-0;" */
+};
+
+/* For cmocka_unit_test_setup_teardown; *state is the fixture, without partitions. */
+int partition_fixture_setup(void **state);
+int partition_fixture_teardown(void **state);
+
+/* Opens directory and table on the disk as it is. */
+void fixture_open(struct partition_fixture *f);
+/* Stops, closes; clean tells whether the directory is marked so. */
+void fixture_close(struct partition_fixture *f, bool clean);
+
+struct uuid fixture_id(uint8_t number);
+
+/* Leader of epoch 0 with f->config. */
+struct partition *fixture_assign(struct partition_fixture *f, const char *topic, uint8_t id,
+                                 int32_t index);
+
+/* One batch of `count` records on its way. */
+struct fixture_append {
+    struct partition_append append;
+    struct buffer *batch;
+    int done; /* Times done came. */
+};
+
+void fixture_append_start(struct partition *partition, struct fixture_append *append, int32_t count,
+                          int8_t acks, int32_t timeout_ms);
+/* The same with a producer's sequence. */
+void fixture_produce_start(struct partition *partition, struct fixture_append *append,
+                           int64_t producer_id, int32_t sequence, int32_t count);
+void fixture_append_done(struct fixture_append *append);
+
+/* Appends with acks=-1 and runs events until the answer, which must be NONE; the base offset. */
+int64_t fixture_append_one(struct partition_fixture *f, struct partition *partition);
+
+void fixture_run(struct partition_fixture *f);
+int64_t fixture_high_watermark(struct partition *partition);
+int64_t fixture_end(struct partition *partition);
+
+#endif
