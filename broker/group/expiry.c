@@ -21,6 +21,7 @@ static bool offset_expired(const struct group *group, const struct group_offset_
 /* The offsets in `context`'s write are gone from the log: forget those that are still the same. */
 struct removal {
     uint32_t count;
+    bool group_too;
     struct removed_offset {
         struct group_offset_entry *entry;
         int64_t commit_timestamp_ms;
@@ -31,6 +32,9 @@ static void removal_stored(struct group_write *write, enum error error)
 {
     struct removal *removal = write->context;
     struct group *group = write->group;
+    /* Its own tombstone went along: nothing keeps the group now, unless somebody joined. */
+    if (error == ERROR_NONE && removal->group_too && group->state == GROUP_EMPTY)
+        group->generation_id = 0;
     for (uint32_t i = 0; error == ERROR_NONE && i < removal->count; i++) {
         /* Looked for by address: it may have gone meanwhile; a newer commit outlives it. */
         for (struct group_offset_entry *entry = group->offsets; entry != NULL;
@@ -67,10 +71,9 @@ static void remove_offsets(struct group *group,
         removal->removed[removal->count++] =
             (struct removed_offset){entry, entry->commit_timestamp_ms};
     }
-    if (removal->count == 0)
-        goto refused;
-    if (removal->count == count && group->state == GROUP_EMPTY &&
-        group_write_metadata(write, true) != ERROR_NONE)
+    removal->group_too =
+        removal->count == count && group->state == GROUP_EMPTY && group->pending == NULL;
+    if (removal->group_too ? group_write_metadata(write, true) != ERROR_NONE : removal->count == 0)
         goto refused;
     write->context = removal;
     write->done = removal_stored;
@@ -97,9 +100,12 @@ void group_offsets_expire(struct timer *timer)
     int64_t now_ms = executor_wall_clock_ms(coordinator->options.executor);
     for (struct group *group = coordinator->groups, *next; group != NULL; group = next) {
         next = group->hh.next;
-        if (group->state == GROUP_EMPTY && group->writes == 0 && group->offsets != NULL)
+        /* An empty group without offsets goes at once (Kafka: maybeDeleteGroup). */
+        bool holds_something = group->offsets != NULL || group->generation_id > 0;
+        if (group->state == GROUP_EMPTY && group->writes == 0 && holds_something)
             remove_offsets(group, is_expired, &now_ms);
-        group_drop_if_unused(group);
+        else
+            group_drop_if_unused(group);
     }
     executor_timer_start(coordinator->options.executor, timer,
                          coordinator->options.config.offsets_retention_check_interval_ms);

@@ -28,7 +28,7 @@ static void apply_batch(struct group_coordinator *coordinator, int32_t shard,
 
 /* Reads one slice; false when it could not be read. */
 static bool apply_slice(struct group_coordinator *coordinator, int32_t shard,
-                        const struct log_slice *slice)
+                        const struct log_slice *slice, bool *ret_damaged)
 {
     struct buffer *buffer = buffer_new(slice->size);
     if (buffer == NULL)
@@ -40,6 +40,10 @@ static bool apply_slice(struct group_coordinator *coordinator, int32_t shard,
     size_t at = 0;
     struct batch_header header;
     while (read && batch_header_read(buffer->data + at, buffer->size - at, &header) == ERROR_NONE) {
+        if (!batch_crc_valid(header.bytes, header.size)) {
+            *ret_damaged = true; /* Bits rotted: nothing of it is believed. */
+            break;
+        }
         apply_batch(coordinator, shard, &header, &context);
         coordinator->shards[shard].next_offset = batch_last_offset(&header) + 1;
         at += header.size;
@@ -83,8 +87,12 @@ static bool load_step(struct group_coordinator *coordinator, int32_t index)
     struct log_slice slice = {0};
     enum error error = partition_read(partition, -1, shard->next_offset, LOAD_STEP_BYTES, true,
                                       PARTITION_READ_UNCOMMITTED, &slice, &offsets);
-    bool moved = error == ERROR_NONE && slice.size > 0 && apply_slice(coordinator, index, &slice);
+    bool damaged = false;
+    bool moved =
+        error == ERROR_NONE && slice.size > 0 && apply_slice(coordinator, index, &slice, &damaged);
     log_slice_release(&slice);
+    if (damaged)
+        error = ERROR_CORRUPT_MESSAGE;
     if (error != ERROR_NONE && error != ERROR_OUT_OF_MEMORY) {
         shard->state = SHARD_ABSENT;
         return true;

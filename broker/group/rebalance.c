@@ -182,8 +182,12 @@ static void begin_generation(struct group *group)
     if (protocol == NULL || !set_text(&group->protocol_name, protocol->name) ||
         !choose_leader(group)) {
         /* Out of memory: everybody is sent to try again. */
-        list_for_each(link, &group->members) member_join_answer(
-            container_of(link, struct group_member, link), ERROR_COORDINATOR_NOT_AVAILABLE);
+        list_for_each(link, &group->members)
+        {
+            struct group_member *member = container_of(link, struct group_member, link);
+            member_join_answer(member, ERROR_COORDINATOR_NOT_AVAILABLE);
+            member_session_restart(member);
+        }
         return;
     }
     group_become(group, GROUP_COMPLETING_REBALANCE);

@@ -294,6 +294,16 @@ static bool set_text(char **text, struct slice value)
     return copy != NULL || value.data == NULL;
 }
 
+/* Deleted: as if it had never been joined. Its offsets have tombstones of their own. */
+static void group_forget(struct group *group)
+{
+    forget_members(group);
+    group->generation_id = 0;
+    (void)set_text(&group->protocol_type, SLICE_NULL);
+    (void)set_text(&group->protocol_name, SLICE_NULL);
+    (void)set_text(&group->leader_id, SLICE_NULL);
+}
+
 static enum error apply_metadata(struct group_coordinator *coordinator, int32_t shard,
                                  struct reader *key_reader, struct arena *arena, struct slice value)
 {
@@ -304,7 +314,7 @@ static enum error apply_metadata(struct group_coordinator *coordinator, int32_t 
     struct group *group = group_find(coordinator, key.group);
     if (value.data == NULL) {
         if (group != NULL)
-            forget_members(group);
+            group_forget(group);
         return ERROR_NONE;
     }
     struct reader reader;
