@@ -14,7 +14,7 @@ static void acks_0_is_answered_without_a_sync(void **state)
     assert_int_equal(append.done, 0);                           /* Never inside submit. */
     uint64_t syncs = simulated_storage_counters(f->disk).syncs; /* The leader epoch's. */
 
-    assert_true(simulated_executor_step(f->events));
+    fixture_run_tasks(f);
 
     assert_int_equal(append.done, 1);
     assert_int_equal(append.append.error, ERROR_NONE);
@@ -32,8 +32,7 @@ static void fsync_durability_answers_after_the_sync(void **state)
     fixture_append_start(partition, &one, 1, 1, 1000);
     fixture_append_start(partition, &all, 2, -1, 1000);
     uint64_t before = simulated_storage_counters(f->disk).syncs;
-    while (simulated_executor_pending_tasks(f->events) > 0)
-        (void)simulated_executor_step(f->events);
+    fixture_run_tasks(f);
     assert_int_equal(one.done + all.done, 0);
     assert_int_equal(fixture_high_watermark(partition), 0);
 
@@ -58,7 +57,7 @@ static void replicated_durability_answers_at_once(void **state)
     struct fixture_append append;
     fixture_append_start(partition, &append, 3, -1, 1000);
 
-    assert_true(simulated_executor_step(f->events));
+    fixture_run_tasks(f);
 
     assert_int_equal(append.done, 1);
     assert_int_equal(fixture_high_watermark(partition), 3);

@@ -167,6 +167,12 @@ void fixture_run(struct partition_fixture *f)
     simulated_executor_run_until_idle(f->events);
 }
 
+void fixture_run_tasks(struct partition_fixture *f)
+{
+    while (simulated_executor_pending_tasks(f->events) > 0)
+        (void)simulated_executor_step(f->events);
+}
+
 int64_t fixture_append_one(struct partition_fixture *f, struct partition *partition)
 {
     struct fixture_append append;

@@ -52,6 +52,8 @@ void fixture_append_done(struct fixture_append *append);
 int64_t fixture_append_one(struct partition_fixture *f, struct partition *partition);
 
 void fixture_run(struct partition_fixture *f);
+/* What is posted, and nothing that takes time. */
+void fixture_run_tasks(struct partition_fixture *f);
 int64_t fixture_high_watermark(struct partition *partition);
 int64_t fixture_end(struct partition *partition);
 
