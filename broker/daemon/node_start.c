@@ -182,7 +182,7 @@ static enum error broker_make(struct node *node)
             &broker->fetch_sessions);
     if (error == ERROR_NONE)
         error = broker_follow_catalog(broker, &node->follower);
-    if (error == ERROR_NONE && !node->data.fresh)
+    if (error == ERROR_NONE && log_directory_was_clean(node->data.directory))
         error = leftovers_clear(broker, node->data.directory);
     if (error == ERROR_NONE && !log_directory_was_clean(node->data.directory) && !node->data.fresh)
         partition_table_recover(broker->partitions);

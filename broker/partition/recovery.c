@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+/* Leaves time for the first syncs of what was recovered. */
+enum { RECOVERED_CHECKPOINT_MS = 1000 };
+
 static bool is_known(void *context, const char *topic, int32_t index)
 {
     return partition_table_find(context, slice_of(topic), index) != NULL;
@@ -50,4 +53,7 @@ void partition_table_recover(struct partition_table *table)
     /* What cannot be listed or removed now is met again by the next start. */
     (void)log_directory_each(table->options.directory, directory_found, other_found, table);
     partition_table_each(table, open_one, NULL);
+    /* What was read again need not be read a third time, should the node go down once more. */
+    executor_timer_start(table->options.executor, &table->checkpoint_timer,
+                         RECOVERED_CHECKPOINT_MS);
 }
