@@ -67,11 +67,25 @@ static const char *attributes_refused(const struct inode *inode, const struct tr
     return NULL;
 }
 
+/* rsync --append and cp end with the size they have written: that takes nothing away. An empty
+ * file is excepted, so that emptying is refused whatever was there. */
+static bool size_is_kept(struct tree *tree, struct inode *inode, const struct stat *wanted)
+{
+    struct stat now;
+    monitor_enter(tree->monitor);
+    inode_stat(tree, inode, &now);
+    monitor_leave(tree->monitor);
+    return inode->class->is_partition && wanted->st_size > 0 && wanted->st_size == now.st_size;
+}
+
 static void ops_setattr(fuse_req_t request, fuse_ino_t number, struct stat *wanted, int to_set,
                         struct fuse_file_info *info)
 {
     struct tree *tree = tree_of(request);
-    const char *refused = attributes_refused(inode_of(tree, number), tree, wanted, to_set);
+    struct inode *inode = inode_of(tree, number);
+    if ((to_set & FUSE_SET_ATTR_SIZE) && size_is_kept(tree, inode, wanted))
+        to_set &= ~FUSE_SET_ATTR_SIZE;
+    const char *refused = attributes_refused(inode, tree, wanted, to_set);
     if (refused != NULL)
         ops_refuse(request, number, to_set & FUSE_SET_ATTR_SIZE ? "truncate" : "setattr", NULL,
                    ERROR_NOT_PERMITTED, refused);

@@ -48,6 +48,19 @@ assert os.pread(other, 100, 16) == b"nul \0 byte\n"
 PYTHON
 check_equal 'fsync, pwrite in the past, empty writes and NUL bytes' 0 $?
 
+# rsync --append is one of those who set the size that they have written.
+touch 7
+printf 'a\nb\n' >> 7
+check 'the size a file has may be set again' truncate -s 4 7
+check_error 'a larger one may not' 'Operation not permitted' truncate -s 5 7
+check_error 'nor a smaller' 'Operation not permitted' truncate -s 2 7
+check_equal 'and nothing came of it' $'a\nb' "$(cat 7)"
+if command -v rsync > /dev/null; then
+    printf 'a\nb\nc\n' > "$TEST_DIR/source"
+    check 'rsync --append brings what is new' rsync --inplace --append "$TEST_DIR/source" 7
+    check_equal 'behind what was there' $'a\nb\nc' "$(cat 7)"
+fi
+
 writers() {
     local writer pids=()
     for writer in a b c d; do
