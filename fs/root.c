@@ -139,6 +139,13 @@ static void root_remove_directory(struct node_op *op)
         node_op_done(op, ERROR_NOT_FOUND);
         return;
     }
+    const struct catalog_topic *topic =
+        catalog_topic_find(op->op.tree->broker->catalog, slice_of(name));
+    if (topic != NULL && topic->internal) {
+        node_op_fail(op, ERROR_NOT_PERMITTED,
+                     "internal topics are the node's: without them groups lose their offsets");
+        return;
+    }
     if (!node_op_request(op, API_DELETE_TOPICS, DELETE_TOPICS_VERSION))
         return;
     struct delete_topics_request *body = op->request.body;

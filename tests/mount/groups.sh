@@ -37,6 +37,9 @@ check_error 'an offset that is not there' 'Numerical result out of range' bash -
 check_error 'what is no offset' 'Invalid argument' bash -c 'echo soon > .groups/billing/orders/0'
 check_equal 'neither changed it' 97 "$(cat .groups/billing/orders/0)"
 
+check_error 'offsets are not removed as a topic' 'Operation not permitted' rmdir __consumer_offsets
+check 'with a reason' grep -q '__consumer_offsets.*EPERM.*internal' .errors
+
 check_equal 'the topics of a group' orders "$(ls .groups/billing)"
 check_equal 'the partitions with an offset' 0 "$(ls .groups/billing/orders)"
 check_equal 'the lag' $'orders\t0\t97\t100\t3' "$(grep orders .groups/billing/.lag)"
