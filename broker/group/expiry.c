@@ -49,6 +49,12 @@ static void removal_stored(struct group_write *write, enum error error)
     memory_free(removal);
 }
 
+/* While a partition is loaded its groups are not yet what they will be: all look empty. */
+static bool is_loaded(const struct group *group)
+{
+    return group->coordinator->shards[group->shard].state == SHARD_ACTIVE;
+}
+
 /* Writes tombstones for the offsets that `unwanted` picks, and for the group when none stays. */
 static void remove_offsets(struct group *group,
                            bool (*unwanted)(const struct group *, const struct group_offset_entry *,
@@ -71,8 +77,8 @@ static void remove_offsets(struct group *group,
         removal->removed[removal->count++] =
             (struct removed_offset){entry, entry->commit_timestamp_ms};
     }
-    removal->group_too =
-        removal->count == count && group->state == GROUP_EMPTY && group->pending == NULL;
+    removal->group_too = removal->count == count && group->state == GROUP_EMPTY &&
+                         group->pending == NULL && is_loaded(group);
     if (removal->group_too ? group_write_metadata(write, true) != ERROR_NONE : removal->count == 0)
         goto refused;
     write->context = removal;
@@ -102,6 +108,8 @@ void group_offsets_expire(struct timer *timer)
         next = group->hh.next;
         /* An empty group without offsets goes at once (Kafka: maybeDeleteGroup). */
         bool holds_something = group->offsets != NULL || group->generation_id > 0;
+        if (!is_loaded(group))
+            continue;
         if (group->state == GROUP_EMPTY && group->writes == 0 && holds_something)
             remove_offsets(group, is_expired, &now_ms);
         else

@@ -60,6 +60,31 @@ static void a_loading_group_asks_for_patience(void **state)
     joiner_done(&joiner);
 }
 
+/* Expiry comes when a group was read, but not yet to its end: it is not taken for empty. */
+static void expiry_while_loading_takes_nothing(void **state)
+{
+    struct node *node = *state;
+    struct joiner member;
+    joiner_init(&member, "", "range=");
+    become_stable(node, &member);
+    node_stop(node, true);
+    node_start(node);
+    node_run(node, EXPIRY_CHECK_MS - 1);
+    node_lead(node);
+    for (int32_t i = 0; i < OFFSETS_PARTITIONS; i++) {
+        if (i != group_partition_of(group_name(), OFFSETS_PARTITIONS))
+            group_coordinator_resigned(node->coordinator, i);
+    }
+    /* The first step of loading comes late: expiry is due before the second. */
+    simulated_executor_clock(node->disk.time)->now_ns += 2000000;
+    node_load(node);
+    node_run(node, 100);
+    assert_group(node, "Stable", 1, 1);
+    node_restart(node);
+    assert_group(node, "Stable", 1, 1);
+    joiner_done(&member);
+}
+
 /* Without the offsets topic the first use asks for it; nobody coordinates until it is there. */
 static void the_first_use_makes_the_offsets_topic(void **state)
 {
@@ -173,6 +198,7 @@ int main(void)
         WITH_NODE(a_clean_stop_keeps_members_and_offsets),
         WITH_NODE(a_crash_keeps_members_and_offsets),
         WITH_NODE(a_loading_group_asks_for_patience),
+        WITH_NODE(expiry_while_loading_takes_nothing),
         WITH_NODE(the_first_use_makes_the_offsets_topic),
         WITH_NODE(a_resigned_coordinator_sends_its_clients_away),
         cmocka_unit_test(a_group_is_where_java_hashes_it),
