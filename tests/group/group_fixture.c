@@ -353,3 +353,48 @@ void assert_group(struct node *node, const char *state, int32_t generation_id, u
     assert_int_equal(view.generation_id, generation_id);
     assert_int_equal(view.member_count, members);
 }
+
+/* ---- two members ---- */
+
+void join_two(struct node *node, struct joiner *first, struct joiner *second)
+{
+    joiner_init(first, "", "range=f");
+    joiner_init(second, "", "range=s");
+    joiner_send(node, first);
+    joiner_send(node, second);
+    node_run(node, 2 * INITIAL_DELAY_MS);
+    assert_int_equal(first->answers, 1);
+    assert_int_equal(second->answers, 1);
+}
+
+void sync_two(struct node *node, const struct joiner *first, const struct joiner *second)
+{
+    struct syncer leader;
+    struct syncer follower;
+    syncer_init(&leader, first);
+    syncer_init(&follower, second);
+    syncer_assign(&leader, first->join.joined_member_id, "one");
+    syncer_assign(&leader, second->join.joined_member_id, "two");
+    syncer_send(node, &follower);
+    syncer_send(node, &leader);
+    assert_error(leader.sync.error, ERROR_NONE);
+    assert_text(leader.sync.assignment, "one");
+    assert_error(follower.sync.error, ERROR_NONE);
+    assert_text(follower.sync.assignment, "two");
+    syncer_done(&leader);
+    syncer_done(&follower);
+}
+
+void join_again_init(struct joiner *again, const struct joiner *was, const char *protocols)
+{
+    joiner_init(again, "", protocols);
+    again->join.member_id = was->join.joined_member_id;
+    again->join.instance_id = was->join.instance_id;
+}
+
+enum error join_error(struct node *node, struct joiner *joiner)
+{
+    joiner_send(node, joiner);
+    assert_int_equal(joiner->answers, 1);
+    return joiner->join.error;
+}

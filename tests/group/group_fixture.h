@@ -73,6 +73,14 @@ void syncer_done(struct syncer *syncer);
 /* Joins, waits out the delay, syncs with "all" as its assignment: a stable group of one. */
 void become_stable(struct node *node, struct joiner *joiner);
 
+/* Two members of one generation, `first` leading; neither has synced. */
+void join_two(struct node *node, struct joiner *first, struct joiner *second);
+/* The leader gives both their parts and both have them. */
+void sync_two(struct node *node, const struct joiner *first, const struct joiner *second);
+void join_again_init(struct joiner *again, const struct joiner *was, const char *protocols);
+/* Sends one join and gives its error; it must be answered at once. */
+enum error join_error(struct node *node, struct joiner *joiner);
+
 struct slice group_name(void); /* The group of all clients: "readers". */
 
 /* Commits offset of orders-0 and waits; member NULL: outside of the group. The offset's error. */

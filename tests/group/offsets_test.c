@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Committing, reading and removing offsets, deleting groups, and what retention takes. */
+/* Committing, reading and removing offsets, and deleting groups. */
 #include "group/group_fixture.h"
 
 /* A consumer that assigns itself commits without a membership; nothing else is there. */
@@ -117,82 +117,6 @@ static void only_an_empty_group_is_deleted(void **state)
     joiner_done(&member);
 }
 
-/* An offset nobody ever joined for ages from its commit. */
-static void offsets_of_no_members_end_by_retention(void **state)
-{
-    struct node *node = *state;
-    assert_error(commit(node, NULL, 7, ""), ERROR_NONE);
-    node_run(node, (int64_t)OFFSETS_RETENTION_MS - 2 * EXPIRY_CHECK_MS);
-    assert_int_equal(committed(node, "orders"), 7);
-    node_run(node, 4 * EXPIRY_CHECK_MS);
-    assert_int_equal(committed(node, "orders"), -1);
-    assert_group(node, NULL, 0, 0);
-    node_restart(node);
-    assert_int_equal(committed(node, "orders"), -1);
-}
-
-/* A group that was joined ages from when its last member went, and then goes itself. */
-static void a_group_ends_a_retention_after_its_last_member(void **state)
-{
-    struct node *node = *state;
-    struct joiner member;
-    joiner_init(&member, "", "range=");
-    member.join.session_timeout_ms = 1800000;
-    become_stable(node, &member);
-    assert_error(commit(node, &member, 7, ""), ERROR_NONE);
-    for (int64_t at_ms = 0; at_ms < 2 * (int64_t)OFFSETS_RETENTION_MS; at_ms += 1200000) {
-        node_run(node, 1200000);
-        assert_error(heartbeat(node, &member), ERROR_NONE);
-    }
-    assert_int_equal(committed(node, "orders"), 7);
-    assert_error(leave(node, &member), ERROR_NONE);
-    node_run(node, (int64_t)OFFSETS_RETENTION_MS - 2 * EXPIRY_CHECK_MS);
-    assert_int_equal(committed(node, "orders"), 7);
-    node_run(node, 4 * EXPIRY_CHECK_MS);
-    assert_int_equal(committed(node, "orders"), -1);
-    assert_group(node, NULL, 0, 0);
-    node_restart(node);
-    assert_group(node, NULL, 0, 0);
-    joiner_done(&member);
-}
-
-/* An empty group without offsets has nothing to keep: the next round of expiry takes it. */
-static void an_empty_group_without_offsets_goes(void **state)
-{
-    struct node *node = *state;
-    struct joiner member;
-    joiner_init(&member, "", "range=");
-    become_stable(node, &member);
-    assert_error(leave(node, &member), ERROR_NONE);
-    assert_group(node, "Empty", 2, 0);
-    node_run(node, 2 * EXPIRY_CHECK_MS);
-    assert_group(node, NULL, 0, 0);
-    node_restart(node);
-    assert_group(node, NULL, 0, 0);
-    joiner_done(&member);
-}
-
-/* A deleted topic's offsets go, of members' groups too, and do not come back. */
-static void a_deleted_topic_is_forgotten(void **state)
-{
-    struct node *node = *state;
-    struct joiner member;
-    joiner_init(&member, "", "range=");
-    become_stable(node, &member);
-    assert_error(commit(node, &member, 7, ""), ERROR_NONE);
-    group_coordinator_topic_deleted(node->coordinator, slice_of("other"));
-    node_run(node, 100);
-    assert_int_equal(committed(node, "orders"), 7);
-    group_coordinator_topic_deleted(node->coordinator, slice_of("orders"));
-    node_run(node, 100);
-    assert_int_equal(committed(node, "orders"), -1);
-    assert_group(node, "Stable", 1, 1);
-    node_restart(node);
-    assert_int_equal(committed(node, "orders"), -1);
-    assert_group(node, "Stable", 1, 1);
-    joiner_done(&member);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,10 +127,6 @@ int main(void)
         WITH_NODE(a_commit_while_completing_is_told_to_rebalance),
         WITH_NODE(offsets_of_a_subscribed_topic_are_not_removed),
         WITH_NODE(only_an_empty_group_is_deleted),
-        WITH_NODE(offsets_of_no_members_end_by_retention),
-        WITH_NODE(a_group_ends_a_retention_after_its_last_member),
-        WITH_NODE(an_empty_group_without_offsets_goes),
-        WITH_NODE(a_deleted_topic_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
