@@ -11,8 +11,15 @@ make_disk() {
     mount_disk 2> "$TEST_DIR/mount.log" || skip_all "$TEST_NAME: no loop device: $(cat "$TEST_DIR/mount.log")"
 }
 
+# By a loop device of its own each time: a mount namespace made meanwhile by somebody else may keep the last one, and the
+# file system on it, from ending. Detached at once, it goes with its last mount.
 mount_disk() {
-    mount -o loop "$TEST_DIR/disk.img" "$TEST_DIR/data"
+    local device status
+    device=$(losetup --find --show "$TEST_DIR/disk.img") || return
+    mount "$device" "$TEST_DIR/data"
+    status=$?
+    losetup --detach "$device"
+    return $status
 }
 
 unmount_disk() {
