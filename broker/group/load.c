@@ -10,20 +10,23 @@ enum { LOAD_STEP_BYTES = 1 << 20, LOAD_RETRY_MS = 10 };
 
 static const char offsets_topic[] = "__consumer_offsets";
 
-static void apply_batch(struct group_coordinator *coordinator, int32_t shard,
+/* False when memory was refused: the batch is applied again from its start, which changes nothing
+ * of what was. */
+static bool apply_batch(struct group_coordinator *coordinator, int32_t shard,
                         const struct batch_header *header, struct codec_context *context)
 {
     if (batch_is_control(header))
-        return;
+        return true;
     struct record_walk walk;
     struct record record;
-    (void)record_walk_init(&walk, header, context, CODEC_DECOMPRESSED_BYTES_MAX);
-    while (record_walk_next(&walk, &record)) {
-        /* What is of a newer kind is left for those who know it. */
+    enum error error = record_walk_init(&walk, header, context, CODEC_DECOMPRESSED_BYTES_MAX);
+    while (error != ERROR_OUT_OF_MEMORY && record_walk_next(&walk, &record)) {
+        /* Any other error: a record of a newer kind, left for those who know it. */
         if (record.key.data != NULL)
-            (void)group_store_apply(coordinator, shard, record.key, record.value);
+            error = group_store_apply(coordinator, shard, record.key, record.value);
     }
     record_walk_done(&walk);
+    return error != ERROR_OUT_OF_MEMORY;
 }
 
 /* Reads one slice; false when it could not be read. */
@@ -44,7 +47,8 @@ static bool apply_slice(struct group_coordinator *coordinator, int32_t shard,
             *ret_damaged = true; /* Bits rotted: nothing of it is believed. */
             break;
         }
-        apply_batch(coordinator, shard, &header, &context);
+        if (!apply_batch(coordinator, shard, &header, &context))
+            break;
         coordinator->shards[shard].next_offset = batch_last_offset(&header) + 1;
         at += header.size;
     }
