@@ -10,7 +10,7 @@ import re
 import sys
 
 SUMMARY = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)", re.MULTILINE)
-FAILED_TEST = re.compile(r"^\[  FAILED  \] ([A-Za-z_]\w*)", re.MULTILINE)
+FAILED_TEST = re.compile(r"^\[  FAILED  \] ([A-Za-z_]\w*)$", re.MULTILINE)
 OUTCOMES = {"PASSED": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 

@@ -179,7 +179,7 @@ static void run_produce(const struct options *options)
     wish.requests_per_second = options->mib_per_second * 1048576.0 / batch_bytes;
     wish.unanswered = options->acks == 0;
     wish.ready_count = (uint32_t)options->partitions;
-    if (batch_bytes * wish.ready_count > READY_BYTES_MAX)
+    if (batch_bytes * wish.ready_count > (double)READY_BYTES_MAX)
         fail("more than %d MiB of ready-made requests", READY_BYTES_MAX >> 20);
     wish.ready = calloc(wish.ready_count, sizeof *wish.ready);
     if (wish.ready == NULL)
