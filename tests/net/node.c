@@ -287,6 +287,8 @@ void client_send(int descriptor, const void *bytes, size_t size)
     const uint8_t *next = bytes;
     while (size > 0) {
         ssize_t sent = send(descriptor, next, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
         assert_true(sent > 0);
         next += sent;
         size -= (size_t)sent;
@@ -298,6 +300,8 @@ bool client_read(int descriptor, void *bytes, size_t size)
     uint8_t *next = bytes;
     while (size > 0) {
         ssize_t got = recv(descriptor, next, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue; /* The io_uring of libuv since 1.45 interrupts calls that have a time limit. */
         if (got == 0 || (got < 0 && errno == ECONNRESET))
             return false;
         assert_true(got > 0);
