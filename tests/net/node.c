@@ -301,7 +301,8 @@ bool client_read(int descriptor, void *bytes, size_t size)
     while (size > 0) {
         ssize_t got = recv(descriptor, next, size, 0);
         if (got < 0 && errno == EINTR)
-            continue; /* The io_uring of libuv since 1.45 interrupts calls that have a time limit. */
+            continue; /* The io_uring of libuv since 1.45 interrupts calls that have a time limit.
+                       */
         if (got == 0 || (got < 0 && errno == ECONNRESET))
             return false;
         assert_true(got > 0);
