@@ -36,7 +36,7 @@ is_installed() {
 
 # True where apt knows a version of package $1 that it can install.
 is_offered() {
-    apt-cache policy "$1" 2> /dev/null | grep -q '^  Candidate: [^(]'
+    [ -n "$(apt-cache policy "$1" 2> /dev/null | sed -n 's/^  Candidate: [^(]/&/p')" ]
 }
 
 # The releases (one a line, "VERSION SUITE") in which apt finds package $1.
