@@ -213,6 +213,12 @@ static enum error segments_load(struct log *log, const struct log_open_options *
             return failure_at(failure, error, "make the first segment");
     }
     log->end_offset = log_active(log)->next_offset;
+    /* A killed process may have left names that no sync has covered: what was synced below them
+     * keeps them, the rest waits for the next sync (a power cut would take the whole file). */
+    if (!options->clean && log_active(log)->place.base_offset >= options->recovery_point)
+        log->directory_unsynced = true;
+    if (!options->clean && options->recovery_point <= 0)
+        log->parent_unsynced = true;
     return ERROR_NONE;
 }
 

@@ -79,7 +79,7 @@ kill_node
 cat /dev/zero > "$TEST_DIR/data/lost+found/rest" 2> /dev/null # What the node's end gave back.
 # What the start needs may be there already: then it serves, and ends by itself with the limit of the check.
 starts_or_says_why() {
-    refuses_to_start 'no space left' > /dev/null || grep -q 'event=node_stopped' "$TEST_DIR/refusal"
+    refuses_to_start space > /dev/null || grep -q 'event=node_stopped' "$TEST_DIR/refusal"
 }
 check 'a start that finds no space serves, or is refused in one line that says so' starts_or_says_why
 rm "$TEST_DIR/data/lost+found/reserve" "$TEST_DIR/data/lost+found/rest"
