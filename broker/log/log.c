@@ -346,6 +346,11 @@ enum error log_open(const struct log_open_options *options, struct log **ret_log
     log->directory = memory_copy_text(options->directory, strlen(options->directory));
     if (log->directory != NULL)
         error = log_load(log, options, failure);
+    /* Rot took what came behind: offsets that were deleted, or given to records that were, are not
+     * given again (Kafka: LogLoader, an end below the start begins anew at the start). */
+    if (error == ERROR_NONE && log->damage.offset < 0 &&
+        options->log_start_offset > log->end_offset)
+        error = log_reset(log, options->log_start_offset);
     if (error != ERROR_NONE) {
         log_free(log);
         return failure_at(failure, error, "open %s", options->directory);

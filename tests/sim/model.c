@@ -174,9 +174,7 @@ void model_told(struct world *world, struct model_partition *partition, int64_t 
     if (log_start > high_watermark)
         world_fail(world, "%s-%d: the log starts at %" PRId64 ", above its high watermark %" PRId64,
                    partition->topic, partition->index, log_start, high_watermark);
-    /* Rot that takes a whole log takes what its start said: it is opened anew from its first
-     * segment. */
-    if (log_start < partition->log_start && !partition->rotten)
+    if (log_start < partition->log_start)
         world_fail(world, "%s-%d: the log start went from %" PRId64 " back to %" PRId64,
                    partition->topic, partition->index, partition->log_start, log_start);
     if (log_start > partition->delete_asked && partition->retention_bytes < 0)

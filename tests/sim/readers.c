@@ -171,7 +171,7 @@ static void read_partition(struct world *world, struct model_partition *partitio
         return;
     }
     model_told(world, partition, offsets.high_watermark, offsets.log_start_offset);
-    if (offsets.log_start_offset < partition->delete_acknowledged && !partition->rotten)
+    if (offsets.log_start_offset < partition->delete_acknowledged)
         world_fail(world,
                    "%s-%d: records below %" PRId64 " were deleted, the log starts at %" PRId64,
                    partition->topic, partition->index, partition->delete_acknowledged,
