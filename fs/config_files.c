@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configuration as files: topic/.config/KEY (read, write, rm = default) and the node's .config. */
+/* Configuration as files: topic/.config/KEY (read, write; `default` puts the default back) and the
+ * node's .config. */
 #include "catalog/config.h"
 #include "fs/partition_file.h"
 #include "handle/broker.h"
@@ -77,9 +78,21 @@ static void key_alter(struct node_op *op, const char *key, int8_t operation, str
     node_op_start(op, key_altered);
 }
 
+/* The word for the default; no key takes it as a value. Removing the file does not put it back:
+ * rm -r on a topic, which is refused, would have reset its configuration on the way. What a key
+ * without a value shows, an empty line, is no value when written back. */
+static bool means_default(const struct config_row *row, struct slice input)
+{
+    return slice_equals_text(input, "default") || (input.size == 0 && row->default_text == NULL);
+}
+
 static void key_store(struct node_op *op)
 {
-    key_alter(op, op->op.inode->name, OPERATION_SET, op->input);
+    const char *key = op->op.inode->name;
+    if (means_default(config_find(CONFIG_TOPIC, key), op->input))
+        key_alter(op, key, OPERATION_DELETE, SLICE_NULL);
+    else
+        key_alter(op, key, OPERATION_SET, op->input);
 }
 
 static const struct inode_class key_class = {
@@ -206,13 +219,13 @@ static void topic_config_make_file(struct node_op *op)
                  config_nearest(CONFIG_TOPIC, op->name));
 }
 
-/* rm: back to the default. */
 static void topic_config_remove_file(struct node_op *op)
 {
     if (config_find(CONFIG_TOPIC, op->name) == NULL)
-        node_op_fail(op, ERROR_NOT_PERMITTED, "has no default to go back to");
+        node_op_fail(op, ERROR_NOT_PERMITTED, "stays with its topic: rmdir deletes the topic");
     else
-        key_alter(op, op->name, OPERATION_DELETE, SLICE_NULL);
+        node_op_fail(op, ERROR_NOT_PERMITTED,
+                     "rm resets nothing: echo default > %s puts the default back", op->name);
 }
 
 const struct inode_class topic_config_class = {

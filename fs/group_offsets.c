@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* .groups/GROUP/TOPIC/PARTITION: the committed offset, read and written; rm forgets it. A file is
- * there when the group has committed an offset; writing to a new one commits the first. */
+/* .groups/GROUP/TOPIC/PARTITION: the committed offset, read and written; `none` forgets it. A
+ * file is there when the group has committed an offset; writing to a new one commits the first. */
 #include "fs/group_files.h"
 #include "fs/name.h"
 #include "fs/partition_file.h"
@@ -114,15 +114,60 @@ static enum error offset_resolve(struct node_op *op, const struct selector *sele
     return ERROR_NONE;
 }
 
+static void offset_removed(struct node_op *op)
+{
+    const struct offset_delete_response *response = op->request.response;
+    int16_t code = response->error_code;
+    if (code == 0)
+        code = response->topics_count == 1 && response->topics[0].partitions_count == 1
+                   ? response->topics[0].partitions[0].error_code
+                   : -1;
+    if (code != 0 && group_retry(op, node_op_error(code), op->op.inode->class->store))
+        return;
+    if (!node_op_refused(op, code, SLICE_NULL))
+        node_op_done(op, ERROR_NONE);
+}
+
+/* OffsetDelete. */
+static void offset_forget(struct node_op *op)
+{
+    const struct inode *topic = op->op.inode->parent;
+    if (!node_op_request(op, API_OFFSET_DELETE, OFFSET_DELETE_VERSION))
+        return;
+    struct arena *arena = &op->request.arena;
+    struct offset_delete_request *body = op->request.body;
+    body->topics = arena_allocate_array(arena, 1, sizeof body->topics[0]);
+    struct offset_delete_request_partition *partition = arena_allocate(arena, sizeof *partition);
+    body->group_id = arena_copy(arena, inode_name(topic->parent));
+    struct slice name = arena_copy(arena, inode_name(topic));
+    if (body->topics == NULL || partition == NULL || slice_is_null(body->group_id) ||
+        slice_is_null(name)) {
+        node_op_done(op, ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    offset_delete_request_topic_init(&body->topics[0]);
+    partition->partition_index = op->op.inode->index;
+    body->topics[0].name = name;
+    body->topics[0].partitions = partition;
+    body->topics[0].partitions_count = 1;
+    body->topics_count = 1;
+    node_op_start(op, offset_removed);
+}
+
 static void offset_store(struct node_op *op)
 {
     const struct inode *topic = op->op.inode->parent;
     struct selector selector;
     int64_t committed, offset;
     const char *text = op->input_text.bytes == NULL ? "" : op->input_text.bytes;
+    if (slice_equals_text(op->input, "none")) {
+        offset_forget(op);
+        return;
+    }
     if (!selector_parse(text, executor_wall_clock_ms(tree_executor(op->op.tree)), &selector)) {
-        node_op_fail(op, ERROR_INVALID_REQUEST,
-                     "an offset is N, start, end, +N, -N, @-1h, @2026-08-23T10:00:00Z or @MS");
+        node_op_fail(
+            op, ERROR_INVALID_REQUEST,
+            "an offset is N, start, end, +N, -N, @-1h, @2026-08-23T10:00:00Z, @MS or none");
         return;
     }
     enum error error = committed_of(op->op.tree, inode_name(topic->parent), topic->name,
@@ -211,44 +256,11 @@ static void group_topic_list(struct node_op *op)
         node_op_done(op, error);
 }
 
-static void offset_removed(struct node_op *op)
-{
-    const struct offset_delete_response *response = op->request.response;
-    int16_t code = response->error_code;
-    if (code == 0)
-        code = response->topics_count == 1 && response->topics[0].partitions_count == 1
-                   ? response->topics[0].partitions[0].error_code
-                   : -1;
-    if (code != 0 && group_retry(op, node_op_error(code), op->op.inode->class->remove_file))
-        return;
-    if (!node_op_refused(op, code, SLICE_NULL))
-        node_op_done(op, ERROR_NONE);
-}
-
-/* rm: OffsetDelete. */
+/* rm -r on a group, which is refused, would have taken its offsets on the way. */
 static void group_topic_remove_file(struct node_op *op)
 {
-    int32_t index;
-    if (!partition_of(op, &index) || !node_op_request(op, API_OFFSET_DELETE, OFFSET_DELETE_VERSION))
-        return;
-    struct arena *arena = &op->request.arena;
-    struct offset_delete_request *body = op->request.body;
-    body->topics = arena_allocate_array(arena, 1, sizeof body->topics[0]);
-    struct offset_delete_request_partition *partition = arena_allocate(arena, sizeof *partition);
-    body->group_id = arena_copy(arena, inode_name(op->op.inode->parent));
-    struct slice name = arena_copy(arena, inode_name(op->op.inode));
-    if (body->topics == NULL || partition == NULL || slice_is_null(body->group_id) ||
-        slice_is_null(name)) {
-        node_op_done(op, ERROR_OUT_OF_MEMORY);
-        return;
-    }
-    offset_delete_request_topic_init(&body->topics[0]);
-    partition->partition_index = index;
-    body->topics[0].name = name;
-    body->topics[0].partitions = partition;
-    body->topics[0].partitions_count = 1;
-    body->topics_count = 1;
-    node_op_start(op, offset_removed);
+    node_op_fail(op, ERROR_NOT_PERMITTED,
+                 "rm forgets no offset: echo none > FILE does, and rmdir deletes the group");
 }
 
 const struct inode_class group_topic_class = {

@@ -137,6 +137,19 @@ static void topic_make_file(struct node_op *op)
     (void)topic_grow(op, topic->name, index + 1, partition_added);
 }
 
+static void topic_make_directory(struct node_op *op)
+{
+    node_op_fail(op, ERROR_NOT_PERMITTED,
+                 "a topic holds no directories: touch N adds partition N, mkdir in the root makes "
+                 "a topic, and in names '.' does for '/': mkdir %s.%s",
+                 op->op.inode->file_name, op->name);
+}
+
+static void topic_remove_directory(struct node_op *op)
+{
+    node_op_fail(op, ERROR_NOT_PERMITTED, "stays with its topic: rmdir deletes the topic");
+}
+
 static void topic_remove_file(struct node_op *op)
 {
     node_op_fail(op, ERROR_NOT_PERMITTED,
@@ -149,6 +162,8 @@ const struct inode_class topic_class = {
     .alive = topic_alive,
     .lookup = topic_lookup,
     .list = topic_list,
+    .make_directory = topic_make_directory,
+    .remove_directory = topic_remove_directory,
     .make_file = topic_make_file,
     .remove_file = topic_remove_file,
 };

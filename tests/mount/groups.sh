@@ -62,7 +62,10 @@ is_empty() { grep -q ^Empty .groups/active/.state; }
 check 'when the member has left' wait_for 60 is_empty
 check 'it is deleted' rmdir .groups/active
 
-check 'rm forgets an offset' rm .groups/billing/orders/0
+check_error 'rm -r of a group is refused' 'Operation not permitted' rm -r .groups/billing
+check 'with what to do' grep -q 'unlink..groups/billing/orders/0.EPERM.*echo none' .errors
+check_equal 'and loses no offset' 100 "$(cat .groups/billing/orders/0)"
+check 'the word none forgets one' bash -c 'echo none > .groups/billing/orders/0'
 check_not 'it is gone' test -e .groups/billing/orders/0
 check 'another is written' bash -c 'echo 0 > .groups/billing/orders/1'
 check 'rmdir deletes the group' rmdir .groups/billing

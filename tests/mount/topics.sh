@@ -31,14 +31,42 @@ check 'a configuration is written' bash -c 'echo 604800000 > orders/.config/rete
 check_equal 'and read' 604800000 "$(cat orders/.config/retention.ms)"
 check_error 'a value that cannot be' 'Invalid argument' bash -c 'echo soon > orders/.config/retention.ms'
 check_equal 'leaves it' 604800000 "$(cat orders/.config/retention.ms)"
-check 'rm puts the default back' rm orders/.config/retention.ms
+check 'the word default puts the default back' bash -c 'echo default > orders/.config/retention.ms'
 check_equal 'as is seen' -1 "$(cat orders/.config/retention.ms)"
 check_error 'an unknown key' 'Invalid argument' bash -c 'echo 1 > orders/.config/retention.msec'
 check 'has a reason' grep -q 'retention.msec.*nearest is retention.ms' .errors
 check 'all keys are listed' sh -c 'ls orders/.config | grep -qx cleanup.policy'
 check 'every one can be read' sh -c 'cat orders/.config/* > /dev/null'
 
+# What every key shows is taken back, and changes nothing: what is not set, what is, and an empty list.
+echo 1000 > orders/.config/segment.ms
+echo > orders/.config/cleanup.policy
+check_equal 'an empty list is a value' '' "$(cat orders/.config/cleanup.policy)"
+echo 65536 > orders/.config/internal.segment.bytes
+check 'a key without a default' grep -qx 65536 orders/.config/internal.segment.bytes
+echo > orders/.config/internal.segment.bytes
+cp -r orders/.config "$TEST_DIR/before"
+written_back() {
+    local key
+    for key in orders/.config/*; do
+        cat "$TEST_DIR/before/${key##*/}" > "$key" || return 1
+        cp "$TEST_DIR/before/${key##*/}" "$key" || return 1
+    done
+}
+check 'every key takes what it shows' written_back
+check 'and shows it again' diff -r orders/.config "$TEST_DIR/before"
+check 'every key has a default' bash -c 'for key in orders/.config/*.*; do
+    [ ${key##*/} = replication.factor ] || echo default > $key || exit 1; done'
+check_equal 'also lists' delete "$(cat orders/.config/cleanup.policy)"
+
+echo 1000 > orders/.config/segment.ms
 append_line orders/2 'one record'
+check_error 'rm -r of a topic is refused' 'Operation not permitted' rm -r orders
+check 'its configuration says how to reset' grep -q 'unlink.*segment.ms.*EPERM.*echo default > segment.ms' .errors
+check_equal 'and nothing was lost: its configuration' 1000 "$(cat orders/.config/segment.ms)"
+check_equal 'its records' 'one record' "$(cat orders/2)"
+check_error 'directories are not made in a topic' 'Operation not permitted' mkdir orders/eu
+check 'the reason says what to do' grep -q 'mkdir.orders/eu.EPERM.*touch N adds partition N.*mkdir orders.eu' .errors
 check_equal '.info names its columns' partition "$(head -n 1 orders/.info | cut -f 1)"
 check_equal 'and has a line a partition' 4 "$(tail -n +2 orders/.info | wc -l)"
 check_equal 'with its offsets' '0 1 1 1' "$(awk -F'\t' '$1 == 2 { print $5, $6, $7, $8 }' orders/.info)"
