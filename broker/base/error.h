@@ -20,6 +20,7 @@
     X(REQUEST_TIMED_OUT, 7, ETIMEDOUT, "not acknowledged in time")                                 \
     X(MESSAGE_TOO_LARGE, 10, EMSGSIZE, "larger than max.message.bytes")                            \
     X(OFFSET_METADATA_TOO_LARGE, 12, EMSGSIZE, "offset metadata too large")                        \
+    X(NETWORK, 13, ETIMEDOUT, "the connection to the other node was lost")                         \
     X(COORDINATOR_LOAD_IN_PROGRESS, 14, ETIMEDOUT, "the coordinator is loading")                   \
     X(COORDINATOR_NOT_AVAILABLE, 15, ETIMEDOUT, "no coordinator is available")                     \
     X(NOT_COORDINATOR, 16, ETIMEDOUT, "this node does not coordinate the group")                   \

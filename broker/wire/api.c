@@ -2,12 +2,19 @@
 /* Looks up the generated table. */
 #include "wire/api.h"
 
-/* Generated (api_table.c), indexed by key; a row without a name is a key we do not speak. */
-extern const struct api api_table[API_KEY_COUNT];
+/* Generated (api_table.c), in the order of the keys. */
+extern const struct api api_table[API_COUNT];
 
 const struct api *api_find(int16_t key)
 {
-    if (key < 0 || key >= API_KEY_COUNT || api_table[key].name == NULL)
-        return NULL;
-    return &api_table[key];
+    size_t low = 0;
+    size_t high = API_COUNT;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((int)api_table[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < API_COUNT && (int)api_table[low].key == key ? &api_table[low] : NULL;
 }

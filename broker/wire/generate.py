@@ -505,8 +505,10 @@ def generate_table(key_path, table_path, paths):
     keys.open('enum api_key {')
     for one in schemas:
         keys.add(f'API_{notation.snake(one.name).upper()} = {one.key},')
-    keys.add('API_KEY_COUNT')
+    keys.add('API_KEY_END')
     keys.close('};')
+    keys.add()
+    keys.add(f'enum {{ API_COUNT = {len(schemas)} }};')
     keys.add()
     keys.add('#endif')
     write_file(key_path, NOTICE.format('the schema files') + keys.text())
@@ -520,14 +522,14 @@ def generate_table(key_path, table_path, paths):
     for one in schemas:
         for message in one.messages:
             define_erased(table, message.c_name)
-    table.add('extern const struct api api_table[API_KEY_COUNT];')
+    table.add('extern const struct api api_table[API_COUNT];')
     table.add()
-    table.open('const struct api api_table[API_KEY_COUNT] = {')
+    table.open('const struct api api_table[API_COUNT] = {')
     for one in schemas:
         if one.request.versions != one.response.versions \
                 or one.request.flexible != one.response.flexible:
             raise notation.SchemaError(f'{one.name}: request and response differ in versions')
-        table.open(f'[API_{notation.snake(one.name).upper()}] = {{')
+        table.open('{')
         table.add(f'.name = "{one.name}",')
         table.add(f'.key = API_{notation.snake(one.name).upper()},')
         table.add(f'.version_min = {one.request.versions[0]},')

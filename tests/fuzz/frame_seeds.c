@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     if (argc != 2)
         return EXIT_FAILURE;
     (void)mkdir(argv[1], 0777);
-    for (int16_t key = 0; key < API_KEY_COUNT; key++) {
+    for (int16_t key = 0; key < API_KEY_END; key++) {
         const struct api *api = api_find(key);
         if (api == NULL)
             continue;
