@@ -271,3 +271,33 @@ enum error batch_hole_at(struct segment *segment, uint64_t position, uint64_t en
     memory_free(window);
     return error;
 }
+
+enum error batch_was_whole(struct segment *segment, uint64_t position, uint64_t end, int64_t offset,
+                           bool *ret_whole, int64_t *ret_end_offset)
+{
+    *ret_whole = false;
+    uint8_t start[BATCH_HEADER_BYTES];
+    if (end - position < sizeof start)
+        return ERROR_NONE;
+    size_t got;
+    enum error error = bytes_read(segment, position, start, sizeof start, &got);
+    if (error != ERROR_NONE || got != sizeof start)
+        return error;
+    /* Only what the checksum does not cover: the rest may be what has changed. */
+    int64_t base_offset = (int64_t)load_be64(start + BATCH_BASE_OFFSET_AT);
+    int32_t length = (int32_t)load_be32(start + BATCH_LENGTH_AT);
+    if (base_offset != offset || length < BATCH_LENGTH_MIN || start[BATCH_MAGIC_AT] != BATCH_MAGIC)
+        return ERROR_NONE;
+    uint64_t size = (uint64_t)length + BATCH_LENGTH_ENDS_AT;
+    if (size > end - position)
+        return ERROR_NONE;
+    bool hole;
+    error = batch_hole_at(segment, position, position + size, &hole);
+    if (error != ERROR_NONE || hole)
+        return error;
+    int32_t delta = (int32_t)load_be32(start + BATCH_LAST_OFFSET_DELTA_AT);
+    bool plausible = delta >= 0 && (uint64_t)delta < size;
+    *ret_whole = true;
+    *ret_end_offset = base_offset + 1 + (plausible ? delta : 0);
+    return ERROR_NONE;
+}

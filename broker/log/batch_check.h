@@ -31,4 +31,11 @@ enum error batch_search(struct segment *segment, uint64_t position, uint64_t end
  * an end of zeros. */
 enum error batch_hole_at(struct segment *segment, uint64_t position, uint64_t end, bool *ret_hole);
 
+/* Whether an unsound batch at `position`, which should begin at `offset`, was once written whole:
+ * its length is there, the file holds all of it, and no sector of it is missing. A crash leaves no
+ * such thing; its bytes changed later. *ret_end_offset: the offset behind it, as far as it still
+ * says. */
+enum error batch_was_whole(struct segment *segment, uint64_t position, uint64_t end, int64_t offset,
+                           bool *ret_whole, int64_t *ret_end_offset);
+
 #endif

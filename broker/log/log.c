@@ -186,6 +186,20 @@ static enum error segment_load(struct log *log, const struct log_open_options *o
     return ERROR_NONE;
 }
 
+/* A file that ends below the recovery point was shortened after its sync: the offsets that are
+ * missing were given, and are not given again, unless all of them were deleted. */
+static void shortened_note(struct log *log, const struct log_open_options *options)
+{
+    struct segment *active = log_active(log);
+    if (log_damaged(log) || log->end_offset >= options->recovery_point ||
+        options->log_start_offset >= options->recovery_point)
+        return;
+    log->damage =
+        (struct log_damage){log->end_offset, active->place.base_offset, active->size_bytes};
+    active->next_offset = options->recovery_point;
+    log->end_offset = options->recovery_point;
+}
+
 static enum error segments_load(struct log *log, const struct log_open_options *options,
                                 bool epochs_known, bool *ret_epochs_changed,
                                 struct failure *failure)
@@ -213,6 +227,7 @@ static enum error segments_load(struct log *log, const struct log_open_options *
             return failure_at(failure, error, "make the first segment");
     }
     log->end_offset = log_active(log)->next_offset;
+    shortened_note(log, options);
     /* A killed process may have left names that no sync has covered: what was synced below them
      * keeps them, the rest waits for the next sync (a power cut would take the whole file). */
     if (!options->clean && log_active(log)->place.base_offset >= options->recovery_point)
@@ -279,6 +294,17 @@ static enum error directory_make(struct log *log, const struct log_open_options 
     return ERROR_NONE;
 }
 
+/* The recovery point is what tells damage from a crash's end the next time too: it must not fall
+ * back because indexes were made anew. Where that fails the next sync brings it up again. */
+static void damage_settle(struct log *log)
+{
+    for (uint32_t i = 0; log_damaged(log) && i < log->segment_count; i++) {
+        struct segment *segment = log->segments[i];
+        if (segment->indexes_unsynced && segment_index_sync(segment) == ERROR_NONE)
+            segment->indexes_unsynced = false;
+    }
+}
+
 static enum error log_load(struct log *log, const struct log_open_options *options,
                            struct failure *failure)
 {
@@ -305,6 +331,7 @@ static enum error log_load(struct log *log, const struct log_open_options *optio
         log->synced_offset = options->recovery_point < 0 ? 0 : options->recovery_point;
     if (log->synced_offset < log->start_offset)
         log->synced_offset = log->start_offset;
+    damage_settle(log);
     error = epochs_settle(log, epochs_known, epochs_changed, failure);
     if (error == ERROR_NONE)
         error = log_producers_reload(log);

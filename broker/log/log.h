@@ -12,12 +12,13 @@
  * committed. All calls are made inside the monitor (base/executor.h) except those on a slice or a
  * log_sync, which any thread may make.
  *
- * Damage: a torn or damaged tail (nothing valid behind it) is cut off at open; damage with valid
- * batches behind it is never cut and never served: open succeeds, `log_damage` says where, reads
- * below it go on, reads at or above it and appends answer CORRUPT_MESSAGE. After any failed write
- * or sync the log is `failed`: reads of visible records go on, appends answer STORAGE (DISK_FULL
- * heals by itself: the next append that finds space works again, the partial tail being cut first);
- * a failed sync is final until the log is opened again. */
+ * Damage: a torn tail, as crashes leave it, is cut off at open. What no crash explains (sound
+ * batches behind it, a batch that was written whole, anything missing or unsound below the recovery
+ * point) is never cut and never served: open succeeds, `log_damage` says where, reads below it go
+ * on, reads at or above it and appends answer CORRUPT_MESSAGE; no offset is given twice. After any
+ * failed write or sync the log is `failed`: reads of visible records go on, appends answer STORAGE
+ * (DISK_FULL heals by itself: the next append that finds space works again, the partial tail being
+ * cut first); a failed sync is final until the log is opened again. */
 #ifndef BROKER_LOG_LOG_H
 #define BROKER_LOG_LOG_H
 
@@ -115,10 +116,12 @@ enum error log_roll(struct log *log);
 /* Cuts every record at `offset` and above, with the batch that holds it (Kafka: truncateTo); offset
  * >= visible offset unless it is log start. Producer state and epochs go back with it. Syncs the
  * cut (blocks). A recovery point above `offset` must have been checkpointed away before: the next
- * open would believe it. After an error the log is failed. */
+ * open would take what is missing for damage. After an error the log is failed. */
 enum error log_truncate(struct log *log, int64_t offset);
 
-/* Drops all records; the next offset is `offset` (Kafka: truncateFullyAndStartAt). */
+/* Drops all records; the next offset is `offset` (Kafka: truncateFullyAndStartAt). As above: a
+ * recovery point above `offset` must have been checkpointed away before, or the next open takes the
+ * log for damaged. */
 enum error log_reset(struct log *log, int64_t offset);
 
 /* ---- sync: group commit is the caller's ---- */

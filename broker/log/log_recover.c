@@ -3,10 +3,12 @@
  * where the batches stop being sound it is decided whether that is the end of what was written
  * (cut) or damage to what was (kept, reported, not served).
  *
- *   | sound | sound | ? ........ |            nothing sound behind: a torn tail, cut
- *   | sound | ? .. zeros | sound |            above the recovery point, and a hole: writes that
- *                                             were lost out of order in a crash, cut
- *   | sound | ? | sound | sound |             damage
+ * Above the recovery point:
+ *   | sound | sound | ? ..               the file ends in it, or zeros in it: a torn tail, cut
+ *   | sound | ? .. zeros | sound |       a hole: writes lost out of order in a crash, cut
+ *   | sound | sound | ? whole |          every sector of it was written: damage
+ *   | sound | ? | sound | sound |        damage
+ * Below it all was synced, so that no crash explains it: damage.
  */
 #include "log/batch_check.h"
 #include "log/log_state.h"
@@ -114,6 +116,8 @@ static bool last_jump_holds(const struct recover *recover)
     const struct log_recovery *recovery = recover->recovery;
     if (recovery->next_base >= 0)
         return recovery->next_base >= recover->expected;
+    if (recovery->recovery_point == recover->expected)
+        return true; /* Synced as it is. */
     if (recover->pending.offset_jumps && !recover->log->config.compact_enabled)
         return false;
     /* Invariant 5: the epoch file would know the epoch. */
@@ -195,36 +199,63 @@ static enum error segment_cut(struct recover *recover, uint64_t position)
     return error;
 }
 
-/* What follows `position` is not sound: the end of what was written, or damage? */
-static enum error unsound_judge(struct recover *recover, uint64_t position)
+/* Keeps what follows `position` and serves nothing of it. Its offsets are not given again. */
+static void damage_note(struct recover *recover, uint64_t position, int64_t next_offset)
 {
     struct log *log = recover->log;
     struct segment *segment = recover->segment;
+    if (!log_damaged(log))
+        log->damage =
+            (struct log_damage){segment->next_offset, segment->place.base_offset, position};
+    if (next_offset > segment->next_offset)
+        segment->next_offset = next_offset;
+}
+
+/* Whether a crash can have left this at `position`: never below the recovery point, which is
+ * synced; above it where writes are missing, by the file's end or by a hole. `found_at` is where
+ * sound batches go on, or the end of the file. */
+static enum error crash_explains(struct recover *recover, uint64_t position, bool found,
+                                 uint64_t found_at, bool *ret_crash, int64_t *ret_next_offset)
+{
+    int64_t offset = recover->segment->next_offset;
+    *ret_crash = false;
+    if (offset < recover->recovery->recovery_point)
+        return ERROR_NONE;
+    bool hole = true;
+    enum error error = ERROR_NONE;
+    if (found)
+        error = batch_hole_at(recover->segment, position, found_at, &hole);
+    bool whole = false;
+    if (error == ERROR_NONE && !found)
+        error = batch_was_whole(recover->segment, position, recover->end, offset, &whole,
+                                ret_next_offset);
+    *ret_crash = hole && !whole;
+    return error;
+}
+
+/* What follows `position` is not sound: the end of what was written, or damage? */
+static enum error unsound_judge(struct recover *recover, uint64_t position)
+{
+    struct segment *segment = recover->segment;
     const struct log_recovery *recovery = recover->recovery;
-    int64_t offset = segment->next_offset;
+    int64_t next_offset = segment->next_offset;
     bool found;
     uint64_t found_at = recover->end;
-    enum error error = batch_search(segment, position + 1, recover->end, offset, &found, &found_at);
+    enum error error =
+        batch_search(segment, position + 1, recover->end, next_offset, &found, &found_at);
+    bool crash = false;
+    if (error == ERROR_NONE)
+        error = crash_explains(recover, position, found, found_at, &crash, &next_offset);
+    if (error == ERROR_NONE && crash)
+        return segment_cut(recover, position);
+    if (error == ERROR_NONE && found && recovery->next_base < 0)
+        error = damage_end(recover, found_at, &next_offset);
     if (error != ERROR_NONE)
         return error;
-    if (!found && recovery->next_base < 0)
-        return segment_cut(recover, position);
-    if (offset >= recovery->recovery_point) {
-        bool hole;
-        error = batch_hole_at(segment, position, found ? found_at : recover->end, &hole);
-        if (error != ERROR_NONE)
-            return error;
-        if (hole || !found)
-            return segment_cut(recover, position);
-    }
-    if (!log_damaged(log))
-        log->damage = (struct log_damage){offset, segment->place.base_offset, position};
-    int64_t next_offset = recovery->next_base;
-    if (next_offset < 0)
-        error = damage_end(recover, found_at, &next_offset);
-    if (error == ERROR_NONE && next_offset > segment->next_offset)
-        segment->next_offset = next_offset;
-    return error;
+    if (next_offset < recovery->recovery_point)
+        next_offset = recovery->recovery_point;
+    damage_note(recover, position, recovery->next_base < 0 ? next_offset : recovery->next_base);
+    return ERROR_NONE;
 }
 
 static enum error segment_walk(struct recover *recover)

@@ -67,7 +67,7 @@ static int64_t served(struct fixture *fixture)
     return reached;
 }
 
-/* A log cut at any byte ends with the last batch that is whole. */
+/* A log that a crash cut at any byte ends with the last batch that is whole. */
 static void a_log_cut_at_any_byte_keeps_its_whole_batches(void **state)
 {
     (void)state;
@@ -81,17 +81,182 @@ static void a_log_cut_at_any_byte_keeps_its_whole_batches(void **state)
         (void)closed_log(&fixture, 6);
         file_truncate(&fixture, SEGMENT_ZERO ".log", cut);
 
-        fixture_open(&fixture, cut % 2 == 0, cut % 3 == 0 ? 0 : end);
+        fixture_open(&fixture, cut % 2 == 0, 0);
 
         assert_int_equal(log_damage(fixture.log).offset, -1);
         int64_t reached = served(&fixture);
         assert_true(reached <= last);
         last = reached;
+        assert_int_equal(log_end_offset(fixture.log), reached);
         fixture_append(fixture.log, 3, 9);
         (void)served(&fixture);
         fixture_done(&fixture);
     }
     assert_int_equal(last, 0);
+}
+
+/* What was synced cannot be missing after a crash: a file cut below the recovery point is damage
+ * there, and none of the offsets that were given is given again, however often it is opened. */
+static void a_log_cut_below_the_recovery_point_is_damaged(void **state)
+{
+    (void)state;
+    struct fixture first;
+    int64_t end = closed_log(&first, 6);
+    uint64_t size = size_of(&first, SEGMENT_ZERO ".log");
+    fixture_done(&first);
+    for (uint64_t cut = size; cut-- > 0;) {
+        struct fixture fixture;
+        (void)closed_log(&fixture, 6);
+        file_truncate(&fixture, SEGMENT_ZERO ".log", cut);
+        for (int life = 0; life < 2; life++) {
+            fixture_open(&fixture, cut % 2 == 0, end);
+            assert_true(log_damage(fixture.log).offset >= 0);
+            assert_true(served(&fixture) < end);
+            assert_int_equal(log_end_offset(fixture.log), end);
+            assert_int_equal(log_recovery_point(fixture.log), end);
+            assert_int_equal(fixture_try_append(fixture.log, 1, 9), ERROR_CORRUPT_MESSAGE);
+            log_visible_advance(fixture.log, end);
+            assert_int_equal(log_tail_cut_bytes(fixture.log), 0);
+            fixture_close(&fixture, cut % 2 == 0);
+        }
+        assert_int_equal(size_of(&fixture, SEGMENT_ZERO ".log"), cut);
+        fixture_done(&fixture);
+    }
+}
+
+/* Rot in the last batch, of which every byte is there, is no torn tail: not below the recovery
+ * point, and not above it where the checkpoint is older than the last sync. */
+static void rot_in_the_last_batch_is_damage(void **state)
+{
+    (void)state;
+    struct fixture first;
+    int64_t end = closed_log(&first, 6);
+    uint64_t size = size_of(&first, SEGMENT_ZERO ".log");
+    fixture_done(&first);
+    int64_t last = end - 2; /* The sixth batch has two records. */
+    for (int i = 0; i < 3; i++) {
+        const int64_t recovery_points[] = {end, last, 0};
+        for (uint64_t bit = 0; bit < 40; bit++) {
+            struct fixture fixture;
+            (void)closed_log(&fixture, 6);
+            simulated_storage_rot(fixture.disk, SEGMENT_ZERO ".log", size - 1 - bit / 8,
+                                  (unsigned)(bit % 8));
+            /* Only a cleanly closed segment is trusted unread. */
+            assert_int_equal(storage_remove(fixture.storage, SEGMENT_ZERO ".lineindex"),
+                             ERROR_NONE);
+            fixture_open(&fixture, false, recovery_points[i]);
+            assert_int_equal(log_damage(fixture.log).offset, last);
+            assert_int_equal(log_end_offset(fixture.log), end);
+            assert_int_equal(served(&fixture), last);
+            assert_int_equal(size_of(&fixture, SEGMENT_ZERO ".log"), size);
+            assert_int_equal(fixture_try_append(fixture.log, 1, 9), ERROR_CORRUPT_MESSAGE);
+            fixture_done(&fixture);
+        }
+    }
+}
+
+/* The same in the last batch of a sealed segment: the segments behind it are kept. */
+static void rot_at_the_end_of_a_sealed_segment_is_damage(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 13);
+    fixture.config.segment_bytes = 600;
+    fixture_open(&fixture, false, -1);
+    for (int i = 0; i < 30; i++)
+        fixture_append(fixture.log, 3, 0);
+    int64_t end = log_end_offset(fixture.log);
+    uint32_t segments = log_segment_count(fixture.log);
+    assert_true(segments > 3);
+    assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
+    fixture_close(&fixture, false);
+    simulated_storage_rot(fixture.disk, SEGMENT_ZERO ".log",
+                          size_of(&fixture, SEGMENT_ZERO ".log") - 1, 3);
+
+    fixture_open(&fixture, false, 0);
+
+    assert_true(log_damage(fixture.log).offset > 0);
+    assert_int_equal(log_end_offset(fixture.log), end);
+    assert_int_equal(log_segment_count(fixture.log), segments);
+    (void)served(&fixture);
+    fixture_done(&fixture);
+}
+
+/* Opens the log with a checkpointed log start. */
+static void open_from(struct fixture *fixture, int64_t recovery_point, int64_t start_offset)
+{
+    struct log_open_options options = {
+        .storage = fixture->storage,
+        .executor = fixture->executor,
+        .directory = FIXTURE_DIRECTORY,
+        .config = fixture->config,
+        .topic_id = {{1, 2, 3}},
+        .recovery_point = recovery_point,
+        .log_start_offset = start_offset,
+    };
+    assert_int_equal(log_open(&options, &fixture->log, NULL), ERROR_NONE);
+}
+
+/* The log has begun anew at `start` and keeps what is appended there. */
+static void begun_anew(struct fixture *fixture, int64_t start)
+{
+    assert_int_equal(log_damage(fixture->log).offset, -1);
+    assert_int_equal(log_start_offset(fixture->log), start);
+    assert_int_equal(log_end_offset(fixture->log), start);
+    assert_int_equal(log_segment_count(fixture->log), 1);
+    assert_int_equal(log_size_bytes(fixture->log), 0);
+    assert_int_equal(log_epoch_latest(fixture->log), -1);
+    fixture_append(fixture->log, 3, 9);
+    assert_int_equal(fixture_sync(fixture->log), ERROR_NONE);
+    fixture_close(fixture, false);
+    open_from(fixture, start + 3, start);
+    assert_int_equal(log_damage(fixture->log).offset, -1);
+    assert_int_equal(log_start_offset(fixture->log), start);
+    assert_int_equal(fixture_verify(fixture->log, start), start + 3);
+}
+
+/* Records were deleted up to a start above what a crash left of the log: it begins anew there, and
+ * no offset is given again. */
+static void an_end_below_the_checkpointed_start_begins_anew_at_the_start(void **state)
+{
+    (void)state;
+    struct fixture first;
+    int64_t end = closed_log(&first, 6);
+    uint64_t size = size_of(&first, SEGMENT_ZERO ".log");
+    fixture_done(&first);
+    for (uint64_t cut = 0; cut <= size; cut++) {
+        struct fixture fixture;
+        (void)closed_log(&fixture, 6);
+        file_truncate(&fixture, SEGMENT_ZERO ".log", cut);
+        open_from(&fixture, 0, end + 5);
+        begun_anew(&fixture, end + 5);
+        fixture_done(&fixture);
+    }
+}
+
+/* Also below a recovery point, when nothing that is missing was there to be read. */
+static void a_shortened_log_of_deleted_records_begins_anew_at_the_start(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    int64_t end = closed_log(&fixture, 6);
+    file_truncate(&fixture, SEGMENT_ZERO ".log", 0);
+    open_from(&fixture, end, end);
+    begun_anew(&fixture, end);
+    fixture_done(&fixture);
+}
+
+/* A start at the end of the log takes nothing away from it. */
+static void a_start_at_the_end_is_no_start_above_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    int64_t end = closed_log(&fixture, 6);
+    uint64_t size = size_of(&fixture, SEGMENT_ZERO ".log");
+    open_from(&fixture, end, end);
+    assert_int_equal(log_start_offset(fixture.log), end);
+    assert_int_equal(log_size_bytes(fixture.log), (int64_t)size);
+    fixture_done(&fixture);
 }
 
 /* Any one bit wrong in the .log file, opened with a scan: nothing wrong is served. */
@@ -262,6 +427,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_cut_at_any_byte_keeps_its_whole_batches),
+        cmocka_unit_test(a_log_cut_below_the_recovery_point_is_damaged),
+        cmocka_unit_test(rot_in_the_last_batch_is_damage),
+        cmocka_unit_test(rot_at_the_end_of_a_sealed_segment_is_damage),
+        cmocka_unit_test(an_end_below_the_checkpointed_start_begins_anew_at_the_start),
+        cmocka_unit_test(a_shortened_log_of_deleted_records_begins_anew_at_the_start),
+        cmocka_unit_test(a_start_at_the_end_is_no_start_above_it),
         cmocka_unit_test(any_flipped_bit_is_found_or_harmless),
         cmocka_unit_test(spoilt_indexes_are_made_anew_after_an_unclean_stop),
         cmocka_unit_test(missing_indexes_are_made_anew_after_a_clean_stop),
