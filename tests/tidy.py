@@ -72,6 +72,7 @@ TESTED_ELSEWHERE = {
     "broker/record/codec_zstd.c": CODECS,
     "broker/daemon/background.c": PROCESS,
     "broker/daemon/control.c": PROCESS,
+    "broker/daemon/core.c": PROCESS,
     "broker/daemon/data.c": PROCESS,
     "broker/daemon/leftovers.c": PROCESS,
     "broker/daemon/main.c": PROCESS,

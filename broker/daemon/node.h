@@ -15,10 +15,10 @@
 
 #include "daemon/background.h"
 #include "daemon/control.h"
+#include "daemon/core.h"
 #include "daemon/data.h"
 #include "daemon/settings.h"
 #include "fs/mount.h"
-#include "handle/broker.h"
 #include "net/listener.h"
 #include "replicate/engine/engine.h"
 
@@ -38,9 +38,8 @@ struct node {
     bool net_started;
     struct catalog *catalog;
     struct engine *engine;
-    struct broker broker;
+    struct core core;
     struct partition_reporter reporter;
-    struct broker_follower *follower;
     struct mount *mount;
     struct catalog_proposal proposal; /* Of the start: one at a time. */
 

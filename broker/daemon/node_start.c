@@ -7,11 +7,7 @@
 
 #include "base/assertion.h"
 #include "base/report.h"
-#include "daemon/leftovers.h"
 #include "daemon/notify.h"
-#include "group/group.h"
-#include "handle/fetch_session.h"
-#include "handle/topic_creation.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -33,7 +29,7 @@ static enum error port_open(struct node *node)
         };
     struct net_options options = {
         .monitor = node->control.monitor,
-        .broker = &node->broker,
+        .broker = &node->core.broker,
         .handler = {handle_supports, handle_admit, handle_prepare, handle_start},
         .listeners = listeners,
         .listener_count = settings->listener_count,
@@ -117,76 +113,22 @@ static void partition_reported(struct partition_reporter *reporter, int level, c
     report((enum report_level)level, event, subject, "%s", detail);
 }
 
-static uint32_t offsets_partition_count(void *context, bool create)
-{
-    return offsets_topic_partitions(context, create);
-}
-
-static enum error groups_make(struct node *node)
-{
-    const struct config_set *config = node->settings->config;
-    struct group_coordinator_options options = {
-        .executor = node->broker.executor,
-        .partitions = node->broker.partitions,
-        .config =
-            {
-                .initial_rebalance_delay_ms =
-                    config_node_number(config, "group.initial.rebalance.delay.ms"),
-                .min_session_timeout_ms =
-                    config_node_number(config, "group.min.session.timeout.ms"),
-                .max_session_timeout_ms =
-                    config_node_number(config, "group.max.session.timeout.ms"),
-                .offsets_retention_ms =
-                    config_node_number(config, "offsets.retention.minutes") * 60000,
-                .offsets_retention_check_interval_ms =
-                    config_node_number(config, "offsets.retention.check.interval.ms"),
-                .max_size = (int32_t)config_node_number(config, "group.max.size"),
-                .offset_metadata_max_bytes =
-                    (int32_t)config_node_number(config, "offset.metadata.max.bytes"),
-            },
-        .offsets_partition_count = offsets_partition_count,
-        .context = &node->broker,
-    };
-    return group_coordinator_new(&options, &node->broker.groups);
-}
-
 /* Everything a handler may reach. Inside the monitor. */
-static enum error broker_make(struct node *node)
+static enum error core_begin(struct node *node)
 {
-    const struct config_set *config = node->settings->config;
-    struct broker *broker = &node->broker;
-    broker->executor = monitor_executor(node->control.monitor);
-    broker->storage = node->data.storage;
-    broker->catalog = node->catalog;
-    broker->config = config;
-    broker->data_directory = node->settings->data_directory;
-    broker->node_id = node->settings->node_id;
     node->reporter.report = partition_reported;
-    struct partition_table_options table = {
-        .storage = broker->storage,
-        .executor = broker->executor,
+    struct core_options options = {
+        .executor = monitor_executor(node->control.monitor),
+        .storage = node->data.storage,
         .directory = node->data.directory,
+        .catalog = node->catalog,
+        .config = node->settings->config,
+        .data_directory = node->settings->data_directory,
+        .node_id = node->settings->node_id,
         .reporter = &node->reporter,
-        .retention_check_interval_ms =
-            config_node_number(config, "log.retention.check.interval.ms"),
-        .checkpoint_interval_ms =
-            config_node_number(config, "log.flush.offset.checkpoint.interval.ms"),
+        .fresh = node->data.fresh,
     };
-    enum error error = partition_table_new(&table, &broker->partitions);
-    if (error == ERROR_NONE)
-        error = groups_make(node);
-    if (error == ERROR_NONE)
-        error = fetch_sessions_new(
-            broker->executor,
-            (uint32_t)config_node_number(config, "max.incremental.fetch.session.cache.slots"),
-            &broker->fetch_sessions);
-    if (error == ERROR_NONE)
-        error = broker_follow_catalog(broker, &node->follower);
-    if (error == ERROR_NONE && log_directory_was_clean(node->data.directory))
-        error = leftovers_clear(broker, node->data.directory);
-    if (error == ERROR_NONE && !log_directory_was_clean(node->data.directory) && !node->data.fresh)
-        partition_table_recover(broker->partitions);
-    return error;
+    return core_open(&node->core, &options);
 }
 
 static void stop_asked(struct control_call *call)
@@ -212,7 +154,7 @@ static enum error mount_begin(struct node *node)
         .options = settings->mount_options,
         .threads = settings->mount_threads,
         .monitor = node->control.monitor,
-        .broker = &node->broker,
+        .broker = &node->core.broker,
         .ended = mount_ended,
         .context = node,
     };
@@ -222,7 +164,7 @@ static enum error mount_begin(struct node *node)
 static void serve(struct node *node)
 {
     monitor_enter(node->control.monitor);
-    enum error error = broker_make(node);
+    enum error error = core_begin(node);
     monitor_leave(node->control.monitor);
     if (error != ERROR_NONE) {
         node_start_failed(node, error, "take up the partitions");
@@ -245,10 +187,10 @@ static void serve(struct node *node)
         return;
     }
     node->state = NODE_RUNNING;
-    int64_t took_ns = executor_monotonic_ns(node->broker.executor) - node->started_ns;
+    int64_t took_ns = executor_monotonic_ns(node->core.broker.executor) - node->started_ns;
     report(REPORT_INFO, "node_started", "",
            "node=%d port=%u data=%s mount=%s partitions=%u clean=%s took_ms=%lld",
-           node->broker.node_id, net_port(node->net, 0), node->settings->data_directory,
+           node->core.broker.node_id, net_port(node->net, 0), node->settings->data_directory,
            node->mount == NULL ? "none" : node->settings->mount_point,
            catalog_partition_count(node->catalog),
            node->data.fresh || log_directory_was_clean(node->data.directory) ? "yes" : "no",

@@ -8,7 +8,6 @@
 #include "base/assertion.h"
 #include "base/report.h"
 #include "daemon/notify.h"
-#include "group/group.h"
 #include "handle/fetch_session.h"
 
 #include <stdlib.h>
@@ -43,46 +42,19 @@ static void loop_end(struct node *node)
     control_close(&node->control);
 }
 
-/* Inside the monitor. */
-static enum error partitions_close(struct node *node)
-{
-    struct broker *broker = &node->broker;
-    if (broker->partitions == NULL)
-        return ERROR_NONE;
-    /* A start that failed on the way has perhaps not recovered everything. */
-    bool clean = partition_table_close(broker->partitions, node->net_started);
-    broker->partitions = NULL;
-    return clean ? log_directory_mark_clean(node->data.directory)
-                 : log_directory_checkpoint(node->data.directory);
-}
-
-/* Inside the monitor: groups first, their last offsets are still being written. */
-static bool parts_idle(struct broker *broker)
-{
-    if (broker->groups != NULL) {
-        if (!group_coordinator_idle(broker->groups))
-            return false;
-        group_coordinator_free(broker->groups);
-        broker->groups = NULL;
-        fetch_sessions_free(broker->fetch_sessions);
-        broker->fetch_sessions = NULL;
-        partition_table_stop(broker->partitions);
-    }
-    return broker->partitions == NULL || partition_table_idle(broker->partitions);
-}
-
 static void partitions_wait(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     monitor_enter(node->control.monitor);
-    bool idle = parts_idle(&node->broker);
+    bool idle = core_idle(&node->core);
     monitor_leave(node->control.monitor); /* What was abandoned ends here. */
     enum error error = ERROR_NONE;
     if (idle) {
         mount_free(node->mount); /* Its inodes hold partitions. */
         node->mount = NULL;
         monitor_enter(node->control.monitor);
-        error = partitions_close(node);
+        /* A start that failed on the way has perhaps not recovered everything. */
+        error = core_close(&node->core, node->net_started);
         monitor_leave(node->control.monitor);
     }
     if (error != ERROR_NONE)
@@ -102,10 +74,7 @@ static void partitions_wait(uv_timer_t *timer)
 static void partitions_stop(struct node *node)
 {
     monitor_enter(node->control.monitor);
-    broker_follow_stop(node->follower);
-    node->follower = NULL;
-    if (node->broker.groups == NULL && node->broker.partitions != NULL)
-        partition_table_stop(node->broker.partitions);
+    core_stop(&node->core);
     monitor_leave(node->control.monitor);
     if (!node->stop_timer_opened) {
         loop_end(node);
@@ -173,9 +142,7 @@ void node_stop(struct node *node)
     }
     mount_close(node->mount);
     monitor_enter(node->control.monitor);
-    node->broker.stopping = true;
-    if (node->broker.groups != NULL)
-        group_coordinator_stop(node->broker.groups);
+    core_stop_requests(&node->core);
     monitor_leave(node->control.monitor);
     node->stop_timer_opened = uv_timer_init(&node->control.loop, &node->stop_timer) == 0;
     node->stop_timer.data = node;
@@ -192,7 +159,7 @@ void node_done(struct node *node)
 {
     net_free(node->net);
     mount_free(node->mount);
-    fetch_sessions_free(node->broker.fetch_sessions);
+    fetch_sessions_free(node->core.broker.fetch_sessions);
     if (node->engine != NULL)
         engine_free(node->engine);
     if (node->state == NODE_STOPPED && node->net_started && node->failure.code == ERROR_NONE) {
