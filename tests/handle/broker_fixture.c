@@ -188,29 +188,68 @@ void *exchange_begin(struct broker_fixture *f, struct exchange *exchange, int16_
     return exchange->body;
 }
 
+/* Everything that would be sent, records in files too. */
+static struct slice take_bytes(struct outgoing *outgoing, struct arena *arena)
+{
+    uint8_t *bytes = arena_allocate(arena, (size_t)outgoing->size_bytes);
+    size_t at = 0;
+    assert_non_null(bytes);
+    for (struct chunk *chunk = outgoing->first; chunk != NULL; chunk = chunk->next) {
+        size_t got = chunk->size;
+        if (chunk->data != NULL)
+            memcpy(bytes + at, chunk->data, chunk->size);
+        else
+            assert_int_equal(
+                storage_read(chunk->file, chunk->position, bytes + at, chunk->size, &got),
+                ERROR_NONE);
+        assert_int_equal(got, chunk->size);
+        at += chunk->size;
+    }
+    outgoing_done(outgoing);
+    return slice_from(bytes, at);
+}
+
 /* There and back through bytes. */
 static void *through_bytes(const struct api_message *message, int16_t version, const void *from,
                            struct arena *arena)
 {
     struct writer writer;
     struct reader reader;
-    struct slice bytes;
+    struct outgoing outgoing;
     writer_init(&writer);
     message->encode(&writer, version, from);
-    assert_int_equal(writer_finish_slice(&writer, arena, &bytes), ERROR_NONE);
-    reader_init(&reader, bytes);
+    assert_int_equal(writer_finish(&writer, &outgoing), ERROR_NONE);
+    reader_init(&reader, take_bytes(&outgoing, arena));
     void *to = arena_allocate(arena, message->size);
     assert_int_equal(message->decode(&reader, version, arena, to), ERROR_NONE);
     assert_int_equal(reader_left(&reader), 0);
     return to;
 }
 
-void exchange_start(struct broker_fixture *f, struct exchange *exchange)
+static struct request *send_bytes(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    (void)f;
     request->body =
         through_bytes(&request->api->request, request->version, exchange->body, &exchange->arena);
+    return request;
+}
+
+void exchange_start(struct broker_fixture *f, struct exchange *exchange)
+{
+    (void)f;
+    handle_start(send_bytes(exchange));
+    assert_int_equal(exchange->done, 0);
+}
+
+void exchange_start_prepared(struct broker_fixture *f, struct exchange *exchange)
+{
+    struct request *request = send_bytes(exchange);
+    struct codec_context context;
+    (void)f;
+    codec_context_init(&context);
+    if (handle_admit(request))
+        handle_prepare(request, &context);
+    codec_context_done(&context);
     handle_start(request);
     assert_int_equal(exchange->done, 0);
 }
@@ -219,9 +258,11 @@ void *exchange_answer(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
     assert_int_equal(exchange->done, 1);
-    if (request->response != NULL && !request->close_connection)
+    if (request->response != NULL && !request->close_connection && !request->response_taken) {
+        request->response_taken = true;
         exchange->answer = through_bytes(&request->api->response, request->version,
                                          request->response, &exchange->arena);
+    }
     return exchange->answer;
 }
 

@@ -57,6 +57,8 @@ void *exchange_begin(struct broker_fixture *f, struct exchange *exchange, int16_
 void *exchange_run(struct broker_fixture *f, struct exchange *exchange);
 /* Sends it and leaves it at that. */
 void exchange_start(struct broker_fixture *f, struct exchange *exchange);
+/* The same by way of handle_admit and handle_prepare, as a connection sends a Produce. */
+void exchange_start_prepared(struct broker_fixture *f, struct exchange *exchange);
 /* After `done`. */
 void *exchange_answer(struct exchange *exchange);
 void exchange_done(struct exchange *exchange);
