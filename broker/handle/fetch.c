@@ -131,14 +131,27 @@ static void fetch_release(struct fetch *fetch)
     fetch->session = NULL;
 }
 
-/* KIP-595's check of the follower's or consumer's last epoch against ours. */
-static bool part_diverges(struct fetch_part *part, int32_t *ret_epoch, int64_t *ret_end_offset)
+/* KIP-595's check of the follower's or consumer's last epoch against ours, before its offset is
+ * looked at: *ret_diverging is where the logs part, or as it was. An epoch this log knows nothing
+ * of is OFFSET_OUT_OF_RANGE (Kafka's Partition.readRecords). */
+static enum error check_last_epoch(struct fetch_part *part,
+                                   struct fetch_response_epoch_end_offset *ret_diverging)
 {
     struct log *log;
-    if (part->last_fetched_epoch < 0 || partition_log(part->partition, &log) != ERROR_NONE)
-        return false;
-    log_epoch_end(log, part->last_fetched_epoch, ret_epoch, ret_end_offset);
-    return *ret_epoch < part->last_fetched_epoch || *ret_end_offset < part->fetch_offset;
+    if (part->last_fetched_epoch < 0)
+        return ERROR_NONE;
+    enum error error = partition_check_leader(part->partition, part->current_leader_epoch);
+    if (error == ERROR_NONE)
+        error = partition_log(part->partition, &log);
+    if (error != ERROR_NONE)
+        return error;
+    struct fetch_response_epoch_end_offset end;
+    leader_epoch_end(part->partition, log, part->last_fetched_epoch, &end.epoch, &end.end_offset);
+    if (end.epoch < 0 || end.end_offset < 0)
+        return ERROR_OFFSET_OUT_OF_RANGE;
+    if (end.epoch < part->last_fetched_epoch || end.end_offset < part->fetch_offset)
+        *ret_diverging = end;
+    return ERROR_NONE;
 }
 
 /* Whether the part is to be answered at once whatever min_bytes says; counts readable bytes. */
@@ -157,9 +170,8 @@ static bool part_ready(struct fetch_part *part, int64_t *bytes)
     if (part->fetch_offset < offsets.log_start_offset ||
         part->fetch_offset > offsets.log_end_offset)
         return true;
-    int32_t epoch;
-    int64_t end_offset;
-    if (part_diverges(part, &epoch, &end_offset))
+    struct fetch_response_epoch_end_offset diverging = {.epoch = -1};
+    if (check_last_epoch(part, &diverging) != ERROR_NONE || diverging.epoch >= 0)
         return true;
     if (part->fetch_offset < offsets.high_watermark &&
         partition_log(part->partition, &log) == ERROR_NONE) {
@@ -256,20 +268,16 @@ static bool part_answer(struct fetch_part *part, int64_t left, bool at_least_one
     struct log_slice slice = {0};
     struct partition_offsets offsets = {0};
     enum error error = part->error;
-    if (error == ERROR_NONE) {
+    if (error == ERROR_NONE)
+        error = check_last_epoch(part, &data->diverging_epoch);
+    if (error == ERROR_NONE && data->diverging_epoch.epoch >= 0) {
+        error = partition_offsets(part->partition, &offsets);
+    } else if (error == ERROR_NONE) {
         int64_t limit = part->max_bytes < left ? part->max_bytes : left;
         error = partition_read(part->partition, part->current_leader_epoch, part->fetch_offset,
                                limit < 0 ? 0 : (size_t)limit, at_least_one,
                                (enum partition_isolation)(body->isolation_level == 1), &slice,
                                &offsets);
-    }
-    if (error == ERROR_NONE &&
-        part_diverges(part, &data->diverging_epoch.epoch, &data->diverging_epoch.end_offset)) {
-        log_slice_release(&slice);
-        slice = (struct log_slice){0};
-    } else {
-        data->diverging_epoch.epoch = -1;
-        data->diverging_epoch.end_offset = -1;
     }
     data->error_code = error_to_kafka(error);
     if (error != ERROR_NONE) {
@@ -280,8 +288,7 @@ static bool part_answer(struct fetch_part *part, int64_t left, bool at_least_one
     data->high_watermark = offsets.high_watermark;
     data->last_stable_offset = offsets.last_stable_offset;
     data->log_start_offset = offsets.log_start_offset;
-    if (body->isolation_level == 1)
-        data->aborted_transactions = WIRE_EMPTY;
+    data->aborted_transactions = body->isolation_level == 1 ? WIRE_EMPTY : NULL;
     return fill_records(part->fetch, data, &slice);
 }
 

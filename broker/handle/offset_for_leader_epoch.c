@@ -4,6 +4,17 @@
 #include "handle/handlers.h"
 #include "wire/api_offset_for_leader_epoch.h"
 
+void leader_epoch_end(const struct partition *partition, const struct log *log, int32_t epoch,
+                      int32_t *ret_epoch, int64_t *ret_end_offset)
+{
+    if (epoch == partition_leader_epoch(partition)) {
+        *ret_epoch = epoch;
+        *ret_end_offset = log_end_offset(log);
+    } else {
+        log_epoch_end(log, epoch, ret_epoch, ret_end_offset);
+    }
+}
+
 static enum error
 answer_partition(struct request *request, struct slice topic,
                  const struct offset_for_leader_epoch_request_offset_for_leader_partition *asked,
@@ -19,12 +30,8 @@ answer_partition(struct request *request, struct slice topic,
         error = partition_log(partition, &log);
     if (error != ERROR_NONE)
         return error;
-    if (asked->leader_epoch == partition_leader_epoch(partition)) {
-        answer->leader_epoch = asked->leader_epoch;
-        answer->end_offset = log_end_offset(log);
-    } else {
-        log_epoch_end(log, asked->leader_epoch, &answer->leader_epoch, &answer->end_offset);
-    }
+    leader_epoch_end(partition, log, asked->leader_epoch, &answer->leader_epoch,
+                     &answer->end_offset);
     return ERROR_NONE;
 }
 
