@@ -16,9 +16,13 @@ static bool fill_partition(struct request *request, struct slice topic, int32_t 
 {
     struct partition *partition = partition_table_find(request->broker->partitions, topic, index);
     struct log *log;
-    if (partition == NULL || partition_log(partition, &log) != ERROR_NONE)
+    if (partition == NULL)
         return false;
     answer->partition_index = index;
+    if (!partition_has_log(partition))
+        return true; /* Nothing was ever stored: no files need to be made to say so. */
+    if (partition_log(partition, &log) != ERROR_NONE)
+        return false;
     answer->partition_size = log_size_bytes(log);
     return true;
 }
