@@ -21,6 +21,8 @@ static enum error partitions_make(struct core *core, const struct core_options *
         .executor = options->executor,
         .directory = options->directory,
         .reporter = options->reporter,
+        .node_id = options->node_id,
+        .replica_lag_time_max_ms = config_node_number(config, "replica.lag.time.max.ms"),
         .retention_check_interval_ms =
             config_node_number(config, "log.retention.check.interval.ms"),
         .checkpoint_interval_ms =

@@ -119,6 +119,22 @@ static void elect_coordinator(struct broker *broker, const struct catalog_topic 
         group_coordinator_resigned(broker->groups, index);
 }
 
+static struct partition_assignment assignment_of(const struct catalog_partition *known)
+{
+    struct partition_assignment assignment = {
+        .leader = known->leader,
+        .leader_epoch = known->leader_epoch,
+        .partition_epoch = known->partition_epoch,
+        .replica_count = known->replica_count,
+        .isr_count = known->isr_count,
+    };
+    memcpy(assignment.replicas, known->replicas, sizeof assignment.replicas);
+    memcpy(assignment.isr, known->isr, sizeof assignment.isr);
+    return assignment;
+}
+
+_Static_assert((int)PARTITION_REPLICAS_MAX == (int)CATALOG_REPLICAS_MAX, "the same replicas");
+
 static void follow_topic(struct broker *broker, const struct catalog_topic *topic)
 {
     struct partition_config config = broker_partition_config(broker, topic->config);
@@ -132,11 +148,11 @@ static void follow_topic(struct broker *broker, const struct catalog_topic *topi
             partition_table_find(broker->partitions, slice_of(topic->name), (int32_t)i);
         bool was_leader = local != NULL && partition_role(local) == PARTITION_LEADER;
         bool leads = known.leader == broker->node_id;
+        struct partition_assignment assignment = assignment_of(&known);
         /* Out of memory is the only failure; the partition is taken up when the topic changes or
          * the node restarts. */
-        enum error error =
-            partition_table_assign(broker->partitions, topic->name, &topic->id, (int32_t)i, &config,
-                                   leads ? known.leader_epoch : -1, NULL, NULL);
+        enum error error = partition_table_assign(broker->partitions, topic->name, &topic->id,
+                                                  (int32_t)i, &config, &assignment, NULL, NULL);
         if (error == ERROR_NONE)
             elect_coordinator(broker, topic, (int32_t)i, was_leader, leads);
     }

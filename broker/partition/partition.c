@@ -140,6 +140,16 @@ enum partition_role partition_role(const struct partition *partition)
     return partition->role;
 }
 
+int32_t partition_leader(const struct partition *partition)
+{
+    return partition->leader;
+}
+
+int32_t partition_epoch(const struct partition *partition)
+{
+    return partition->partition_epoch;
+}
+
 int32_t partition_leader_epoch(const struct partition *partition)
 {
     return partition->leader_epoch;

@@ -14,7 +14,9 @@ struct partition {
     int32_t index;
     uint32_t references; /* The table's own and those of files and requests. */
     enum partition_role role;
+    int32_t leader; /* As assigned; -1: none. */
     int32_t leader_epoch;
+    int32_t partition_epoch;
     bool deleted;
     bool was_clean;        /* How to open the log: trust it, or scan from the recovery point. */
     bool epoch_assigned;   /* The log knows leader_epoch. */

@@ -99,26 +99,29 @@ static enum error topic_reserve(struct table_topic *topic, uint32_t count)
     return ERROR_NONE;
 }
 
-static void set_role(struct partition *partition, int32_t leader_epoch)
+static void set_role(struct partition *partition, const struct partition_assignment *assignment)
 {
+    if (assignment->leader_epoch < partition->leader_epoch ||
+        assignment->partition_epoch < partition->partition_epoch)
+        return;
+    bool leads = assignment->leader == partition->table->options.node_id;
+    if (assignment->leader_epoch != partition->leader_epoch)
+        partition->epoch_assigned = false;
+    partition->leader = assignment->leader;
+    partition->leader_epoch = assignment->leader_epoch;
+    partition->partition_epoch = assignment->partition_epoch;
     if (partition->role == PARTITION_OFFLINE)
         return;
-    bool leads = leader_epoch >= 0;
-    if (leads && leader_epoch != partition->leader_epoch)
-        partition->epoch_assigned = false;
     if (partition->role == PARTITION_LEADER && !leads)
         partition_abandon(partition, ERROR_NOT_LEADER_OR_FOLLOWER);
     partition->role = leads ? PARTITION_LEADER : PARTITION_FOLLOWER;
-    if (leads) {
-        ASSERT(leader_epoch >= partition->leader_epoch);
-        partition->leader_epoch = leader_epoch;
-    }
     partition_commit(partition);
 }
 
 enum error partition_table_assign(struct partition_table *table, const char *topic_name,
                                   const struct uuid *topic_id, int32_t index,
-                                  const struct partition_config *config, int32_t leader_epoch,
+                                  const struct partition_config *config,
+                                  const struct partition_assignment *assignment,
                                   struct partition **ret_partition, struct failure *failure)
 {
     ASSERT(index >= 0);
@@ -143,7 +146,9 @@ enum error partition_table_assign(struct partition_table *table, const char *top
         partition->topic = topic;
         partition->index = index;
         partition->references = 1;
+        partition->leader = -1;
         partition->leader_epoch = -1;
+        partition->partition_epoch = -1;
         partition->was_clean = log_directory_was_clean(table->options.directory);
         list_init(&partition->appends);
         list_init(&partition->waits);
@@ -152,7 +157,7 @@ enum error partition_table_assign(struct partition_table *table, const char *top
         topic->used++;
     }
     partition = topic->partitions[index];
-    set_role(partition, leader_epoch);
+    set_role(partition, assignment);
     if (ret_partition != NULL)
         *ret_partition = partition;
     return ERROR_NONE;

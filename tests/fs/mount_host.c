@@ -121,6 +121,8 @@ static void make_parts(struct host *host, const char *data_directory)
         .executor = broker->executor,
         .directory = host->directory,
         .reporter = &host->reporter,
+        .node_id = broker->node_id,
+        .replica_lag_time_max_ms = 30000,
         .retention_check_interval_ms = 1000,
         .checkpoint_interval_ms = 60000,
     };

@@ -39,6 +39,7 @@ void node_start(struct node *node)
         .storage = node->disk.storage,
         .executor = node->disk.executor,
         .directory = node->directory,
+        .replica_lag_time_max_ms = NEVER_MS,
         .retention_check_interval_ms = NEVER_MS,
         .checkpoint_interval_ms = NEVER_MS,
     };
@@ -70,10 +71,11 @@ void node_lead(struct node *node)
     };
     struct uuid id = {{9}};
     struct partition *partition;
+    struct partition_assignment alone = partition_assigned_alone(0, 0);
     node->partition_count = OFFSETS_PARTITIONS;
     for (int i = 0; i < OFFSETS_PARTITIONS; i++)
-        assert_error(partition_table_assign(node->table, "__consumer_offsets", &id, i, &config, 0,
-                                            &partition, NULL),
+        assert_error(partition_table_assign(node->table, "__consumer_offsets", &id, i, &config,
+                                            &alone, &partition, NULL),
                      ERROR_NONE);
     if (!log_directory_was_clean(node->directory))
         partition_table_recover(node->table);

@@ -57,6 +57,8 @@ static void make_parts(struct broker_fixture *f)
     struct partition_table_options table = {.storage = broker->storage,
                                             .executor = broker->executor,
                                             .directory = f->directory,
+                                            .node_id = broker->node_id,
+                                            .replica_lag_time_max_ms = 30000,
                                             .retention_check_interval_ms = 300000,
                                             .checkpoint_interval_ms = 60000};
     struct group_coordinator_options groups = {

@@ -147,8 +147,10 @@ static void a_follower_refuses(void **state)
     struct partition_fixture *f = *state;
     struct partition *partition = fixture_assign(f, "orders", 1, 0);
     struct uuid id = fixture_id(1);
-    assert_int_equal(partition_table_assign(f->table, "orders", &id, 0, &f->config, -1, NULL, NULL),
-                     ERROR_NONE);
+    struct partition_assignment led_by_another = partition_assigned_alone(7, 1);
+    assert_int_equal(
+        partition_table_assign(f->table, "orders", &id, 0, &f->config, &led_by_another, NULL, NULL),
+        ERROR_NONE);
     struct fixture_append append;
     fixture_append_start(partition, &append, 1, -1, 1000);
 

@@ -30,6 +30,7 @@ void fixture_open(struct partition_fixture *f)
     struct partition_table_options options = {.storage = simulated_storage_seam(f->disk),
                                               .executor = executor,
                                               .directory = f->directory,
+                                              .replica_lag_time_max_ms = 30000,
                                               .reporter = &f->reporter,
                                               .retention_check_interval_ms = 300000,
                                               .checkpoint_interval_ms = 60000};
@@ -104,9 +105,10 @@ struct partition *fixture_assign(struct partition_fixture *f, const char *topic,
 {
     struct uuid topic_id = fixture_id(id);
     struct partition *partition = NULL;
-    assert_int_equal(
-        partition_table_assign(f->table, topic, &topic_id, index, &f->config, 0, &partition, NULL),
-        ERROR_NONE);
+    struct partition_assignment alone = partition_assigned_alone(0, 0);
+    assert_int_equal(partition_table_assign(f->table, topic, &topic_id, index, &f->config, &alone,
+                                            &partition, NULL),
+                     ERROR_NONE);
     return partition;
 }
 

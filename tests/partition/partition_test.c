@@ -98,8 +98,10 @@ static void another_leader_epoch_is_refused(void **state)
     struct partition_fixture *f = *state;
     struct partition *partition = fixture_assign(f, "orders", 1, 0);
     struct uuid id = fixture_id(1);
-    assert_int_equal(partition_table_assign(f->table, "orders", &id, 0, &f->config, 4, NULL, NULL),
-                     ERROR_NONE);
+    struct partition_assignment led = partition_assigned_alone(0, 4);
+    assert_int_equal(
+        partition_table_assign(f->table, "orders", &id, 0, &f->config, &led, NULL, NULL),
+        ERROR_NONE);
 
     assert_int_equal(partition_check_leader(partition, -1), ERROR_NONE);
     assert_int_equal(partition_check_leader(partition, 4), ERROR_NONE);

@@ -47,8 +47,9 @@ static void node_start(struct node *node)
         .compression_codec = -1,
     };
     struct uuid id = {{9}};
+    struct partition_assignment alone = partition_assigned_alone(0, 0);
     for (int i = 0; i < PARTITIONS; i++)
-        assert_int_equal(partition_table_assign(node->table, "orders", &id, i, &config, 0,
+        assert_int_equal(partition_table_assign(node->table, "orders", &id, i, &config, &alone,
                                                 &node->partitions[i], NULL),
                          ERROR_NONE);
 }

@@ -127,6 +127,7 @@ static void a_stop_waits_for_removals(void **state)
 static void ten_thousand_idle_partitions_are_cheap(void **state)
 {
     struct partition_fixture *f = *state;
+    struct partition_assignment alone = partition_assigned_alone(0, 0);
     size_t before = mallinfo2().uordblks;
     for (int i = 0; i < 10000; i++) {
         char name[16];
@@ -135,7 +136,7 @@ static void ten_thousand_idle_partitions_are_cheap(void **state)
         id.bytes[1] = (uint8_t)(i / 10);
         id.bytes[2] = (uint8_t)(i / 10 / 256);
         assert_int_equal(
-            partition_table_assign(f->table, name, &id, i % 10, &f->config, 0, NULL, NULL),
+            partition_table_assign(f->table, name, &id, i % 10, &f->config, &alone, NULL, NULL),
             ERROR_NONE);
     }
     size_t used = mallinfo2().uordblks - before;
@@ -148,10 +149,11 @@ static void assigning_without_memory_changes_nothing(void **state)
 {
     struct partition_fixture *f = *state;
     struct uuid id = fixture_id(1);
+    struct partition_assignment alone = partition_assigned_alone(0, 0);
     enum error error = ERROR_OUT_OF_MEMORY;
     for (long countdown = 0; error != ERROR_NONE; countdown++) {
         memory_fault_arm(countdown);
-        error = partition_table_assign(f->table, "orders", &id, 0, &f->config, 0, NULL, NULL);
+        error = partition_table_assign(f->table, "orders", &id, 0, &f->config, &alone, NULL, NULL);
         memory_fault_arm(-1);
         if (error != ERROR_NONE) {
             assert_int_equal(error, ERROR_OUT_OF_MEMORY);

@@ -115,6 +115,8 @@ static enum error broker_make(struct node *node)
         .executor = broker->executor,
         .directory = node->directory,
         .reporter = &node->reporter,
+        .node_id = NODE_ID,
+        .replica_lag_time_max_ms = config_node_number(config, "replica.lag.time.max.ms"),
         .retention_check_interval_ms =
             config_node_number(config, "log.retention.check.interval.ms"),
         .checkpoint_interval_ms =
