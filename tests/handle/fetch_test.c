@@ -336,8 +336,9 @@ static int32_t new_epoch(struct broker_fixture *f)
     struct partition *partition = partition_table_find(f->broker.partitions, slice_of("orders"), 0);
     struct partition_config config = *partition_config(partition);
     int32_t epoch = partition_leader_epoch(partition) + 5;
+    struct partition_assignment led = partition_assigned_alone(f->broker.node_id, epoch);
     assert_int_equal(partition_table_assign(f->broker.partitions, "orders", &topic->id, 0, &config,
-                                            epoch, NULL, NULL),
+                                            &led, NULL, NULL),
                      ERROR_NONE);
     fixture_append(f, "orders", 0, 10, -1);
     return epoch;

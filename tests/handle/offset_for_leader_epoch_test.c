@@ -36,8 +36,9 @@ static void lead_again(struct broker_fixture *f, int32_t epoch)
 {
     const struct catalog_topic *topic = catalog_topic_find(f->broker.catalog, slice_of("orders"));
     struct partition_config config = *partition_config(orders(f));
+    struct partition_assignment led = partition_assigned_alone(f->broker.node_id, epoch);
     assert_int_equal(partition_table_assign(f->broker.partitions, "orders", &topic->id, 0, &config,
-                                            epoch, NULL, NULL),
+                                            &led, NULL, NULL),
                      ERROR_NONE);
 }
 
