@@ -257,14 +257,24 @@ enum error node_op_error(int16_t error_code)
     return ERROR_UNKNOWN_SERVER;
 }
 
-bool node_op_refused(struct node_op *op, int16_t error_code, struct slice message)
+static bool refused_as(struct node_op *op, enum error error, struct slice message)
 {
-    if (error_code == 0)
+    if (error == ERROR_NONE)
         return false;
-    enum error error = node_op_error(error_code);
     if (slice_is_null(message) || message.size == 0)
         node_op_done(op, error);
     else
         node_op_fail(op, error, "%.*s", SLICE_PRINT(message));
     return true;
+}
+
+bool node_op_refused(struct node_op *op, int16_t error_code, struct slice message)
+{
+    return refused_as(op, node_op_error(error_code), message);
+}
+
+bool node_op_creation_refused(struct node_op *op, int16_t error_code, struct slice message)
+{
+    enum error error = node_op_error(error_code);
+    return refused_as(op, error == ERROR_POLICY_VIOLATION ? ERROR_QUOTA_EXCEEDED : error, message);
 }

@@ -76,6 +76,7 @@ struct node_op {
     struct stat found_stat;
     struct open_file *file;                                 /* Being opened or read; may be NULL. */
     int flags;                                              /* open(2)'s. */
+    uid_t uid;                                              /* Who opens. */
     void (*opens)(struct node_op *op, struct inode *inode); /* Set: what was found is opened too. */
     char reason[200];       /* Why it failed, "" : the error says it. */
     uint64_t number;        /* For the class. */
@@ -118,5 +119,8 @@ enum error node_op_error(int16_t error_code);
 /* Completes with a Kafka error code of a response; its message is the reason. Nothing happens and
  * false is returned when the code is 0. */
 bool node_op_refused(struct node_op *op, int16_t error_code, struct slice message);
+
+/* The same for what adds partitions: a policy it violates is the quota (EDQUOT). */
+bool node_op_creation_refused(struct node_op *op, int16_t error_code, struct slice message);
 
 #endif

@@ -25,6 +25,7 @@ struct append_settings {
 struct open_file {
     struct list link;    /* In tree->open_files; inside the monitor. */
     struct inode *inode; /* Referenced. */
+    struct file_owner *owner;
     bool is_writable;
 
     /* Around the reader; the monitor may be entered while it is held. */
@@ -48,9 +49,19 @@ struct open_file {
     struct listing listing; /* Directories. */
 };
 
-/* Zeroed with a reference on the inode, put into tree->open_files. Inside the monitor. NULL when
- * out of memory. */
-struct open_file *open_file_new(struct tree *tree, struct inode *inode);
+/* How many files a user has open; there while it has any. */
+struct file_owner {
+    struct list link; /* In tree->file_owners. */
+    uid_t uid;
+    uint32_t open_files;
+};
+
+/* Zeroed with a reference on the inode, put into tree->open_files, counted for its user. Inside the
+ * monitor. OUT_OF_MEMORY; TOO_MANY_OPEN_FILES when the mount holds topicfs.mount.open.files.max, or
+ * this user half of that (the node's own user and root may have all: they can look what is wrong).
+ */
+enum error open_file_new(struct tree *tree, struct inode *inode, uid_t uid,
+                         struct open_file **ret_file);
 
 /* Inside the monitor. Accepts NULL. */
 void open_file_free(struct tree *tree, struct open_file *file);

@@ -199,10 +199,17 @@ static void ops_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_
     struct inode *inode = inode_of(tree, number);
     monitor_enter(tree->monitor);
     bool alive = inode_alive(tree, inode);
-    struct open_file *file = alive ? open_file_new(tree, inode) : NULL;
+    struct open_file *file = NULL;
+    enum error error = ERROR_STALE;
+    if (alive)
+        error = open_file_new(tree, inode, fuse_req_ctx(request)->uid, &file);
     monitor_leave(tree->monitor);
-    if (file == NULL) {
-        (void)fuse_reply_err(request, alive ? ENOMEM : ESTALE);
+    if (error == ERROR_TOO_MANY_OPEN_FILES) {
+        ops_refuse(request, number, "opendir", NULL, error, OPEN_FILES_REASON);
+        return;
+    }
+    if (error != ERROR_NONE) {
+        (void)ops_reply_error(request, error);
         return;
     }
     info->fh = (uint64_t)(uintptr_t)file;

@@ -11,6 +11,9 @@
  * one is found out by ESTALE at its next use, on which the kernel looks the name up again. */
 #define OPS_ENTRY_SECONDS 1.0
 
+#define OPEN_FILES_REASON                                                                          \
+    "topicfs.mount.open.files.max, or one user's half of it, is reached: close files or raise it"
+
 /* Sets every operation this room answers. What is left NULL: flush (libfuse tells the kernel once
  * that it is not wanted, which saves a round trip per close(2)), access, lseek, poll, locks,
  * copy_file_range (the kernel's own answers are right for these files). */

@@ -166,9 +166,11 @@ static void open_inode(struct node_op *op, struct inode *inode)
 {
     struct tree *tree = op->op.tree;
     enum error error = open_check(op, inode);
-    struct open_file *file = error == ERROR_NONE ? open_file_new(tree, inode) : NULL;
-    if (error == ERROR_NONE && file == NULL)
-        error = ERROR_OUT_OF_MEMORY;
+    struct open_file *file = NULL;
+    if (error == ERROR_NONE)
+        error = open_file_new(tree, inode, op->uid, &file);
+    if (error == ERROR_TOO_MANY_OPEN_FILES)
+        (void)snprintf(op->reason, sizeof op->reason, OPEN_FILES_REASON);
     op->file = file;
     if (error == ERROR_NONE) {
         file->is_writable = (op->flags & O_ACCMODE) != O_RDONLY;
@@ -203,6 +205,7 @@ static void ops_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_inf
     if (op == NULL)
         return;
     op->flags = info->flags;
+    op->uid = caller->uid;
     ops_run(op, open_start);
 }
 
@@ -249,6 +252,7 @@ static void ops_create(fuse_req_t request, fuse_ino_t parent, const char *name, 
     memcpy(op->name, name, strlen(name) + 1);
     op->op.name = op->name;
     op->flags = info->flags & ~O_TRUNC; /* It is new. */
+    op->uid = fuse_req_ctx(request)->uid;
     op->opens = open_inode;
     ops_run(op, directory->class->make_file);
 }

@@ -81,7 +81,8 @@ static void topic_created(struct node_op *op)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
         return;
     }
-    if (node_op_refused(op, response->topics[0].error_code, response->topics[0].error_message))
+    if (node_op_creation_refused(op, response->topics[0].error_code,
+                                 response->topics[0].error_message))
         return;
     const struct catalog_topic *topic =
         catalog_topic_find(op->op.tree->broker->catalog, response->topics[0].name);

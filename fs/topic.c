@@ -83,8 +83,8 @@ static void partition_added(struct node_op *op)
     const struct create_partitions_response *response = op->request.response;
     if (response->results_count != 1)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
-    else if (!node_op_refused(op, response->results[0].error_code,
-                              response->results[0].error_message))
+    else if (!node_op_creation_refused(op, response->results[0].error_code,
+                                       response->results[0].error_message))
         partition_found(op, &partition_class, (int32_t)op->number);
 }
 

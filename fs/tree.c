@@ -26,6 +26,9 @@ enum error tree_init(struct tree *tree, struct monitor *monitor, struct broker *
     };
     list_init(&tree->parked);
     list_init(&tree->open_files);
+    list_init(&tree->file_owners);
+    tree->open_files_max =
+        (uint32_t)config_node_number(broker->config, "topicfs.mount.open.files.max");
     list_init(&tree->groups);
     tree->started_ms = executor_wall_clock_ms(tree_executor(tree));
     enum error error = inode_table_init(&tree->inodes);
@@ -45,6 +48,7 @@ void tree_done(struct tree *tree)
 {
     ASSERT(list_empty(&tree->parked));
     ASSERT(list_empty(&tree->open_files));
+    ASSERT(list_empty(&tree->file_owners));
     groups_forget(tree);
     inode_table_done(&tree->inodes);
     errors_done(&tree->errors);
@@ -127,36 +131,4 @@ void fixed_list(struct node_op *op, const struct fixed_entry *entries)
     for (; entries->name != NULL; entries++)
         if (!entries->unlisted)
             listing_add(&op->listing, S_ISDIR(entries->class->mode), entries->name);
-}
-
-struct open_file *open_file_new(struct tree *tree, struct inode *inode)
-{
-    struct open_file *file = memory_allocate(sizeof *file);
-    if (file == NULL)
-        return NULL;
-    (void)pthread_mutex_init(&file->reading, NULL); /* Cannot fail with default attributes. */
-    (void)pthread_mutex_init(&file->writing, NULL);
-    codec_context_init(&file->decoders);
-    codec_context_init(&file->encoders);
-    file->text_limit = UINT64_MAX;
-    file->inode = inode_ref(inode);
-    list_push(&tree->open_files, &file->link);
-    return file;
-}
-
-void open_file_free(struct tree *tree, struct open_file *file)
-{
-    if (file == NULL)
-        return;
-    list_remove(&file->link);
-    text_reader_done(&file->reader, &tree->blocks);
-    lines_done(&file->lines);
-    codec_context_done(&file->decoders);
-    codec_context_done(&file->encoders);
-    text_done(&file->text);
-    listing_done(&file->listing);
-    (void)pthread_mutex_destroy(&file->reading);
-    (void)pthread_mutex_destroy(&file->writing);
-    inode_unref(&tree->inodes, file->inode, 1);
-    memory_free(file);
 }

@@ -21,8 +21,11 @@ struct tree {
     struct inode *root;
     struct list parked;     /* struct op. */
     struct list open_files; /* struct open_file. */
-    struct list groups;     /* Made by mkdir and without an offset yet: fs/groups.c. */
-    atomic_uint operations; /* Ops not freed yet; any thread. */
+    uint32_t open_file_count;
+    uint32_t open_files_max; /* topicfs.mount.open.files.max. */
+    struct list file_owners; /* struct file_owner. */
+    struct list groups;      /* Made by mkdir and without an offset yet: fs/groups.c. */
+    atomic_uint operations;  /* Ops not freed yet; any thread. */
     struct error_list errors;
     struct block_pool blocks; /* Any thread. */
     int64_t started_ms;       /* Wall clock. */

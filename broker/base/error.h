@@ -111,6 +111,8 @@
     X(INTERRUPTED, 7, EINTR, "interrupted")                                                        \
     X(TOO_LARGE, 42, EMSGSIZE, "larger than the limit")                                            \
     X(MALFORMED, 42, EBADMSG, "malformed")                                                         \
+    X(QUOTA_EXCEEDED, 44, EDQUOT, "a quota is used up")                                            \
+    X(TOO_MANY_OPEN_FILES, 44, ENFILE, "too many open files")                                      \
     X(NOT_PERMITTED, 44, EPERM, "not permitted")                                                   \
     X(READ_ONLY, 44, EROFS, "mounted read-only")                                                   \
     X(STALE, 3, ESTALE, "deleted while open")

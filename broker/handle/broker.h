@@ -29,6 +29,7 @@ struct broker {
     /* Who leads the metadata quorum, -1: nobody known. NULL: this node. */
     int32_t (*controller_id)(const struct broker *broker);
     void *controller_context;
+    uint32_t partitions_pending; /* Proposed by this node and not made or refused yet. */
     bool stopping;
     bool offsets_topic_pending; /* __consumer_offsets is being made. */
 };

@@ -37,6 +37,9 @@ static void refuse(struct grow_one *one, enum error error, struct slice reason)
 static void one_done(struct catalog_proposal *proposal)
 {
     struct grow_one *one = container_of(proposal, struct grow_one, proposal);
+    struct broker *broker = one->all->request->broker;
+    ASSERT(broker->partitions_pending >= one->count);
+    broker->partitions_pending -= one->count;
     if (proposal->outcome.error != ERROR_NONE)
         refuse(one, proposal->outcome.error, SLICE_NULL);
     release(one->all);
@@ -121,6 +124,9 @@ static enum error plan(struct request *request, uint32_t index, const struct cat
     bool found = catalog_partition_find(request->broker->catalog, topic, 0, &first);
     ASSERT(found);
     one->count = (uint32_t)asked->count - topic->partition_count;
+    error = topic_quota_check(request->broker, &request->arena, one->count, ret_reason);
+    if (error != ERROR_NONE)
+        return error;
     if (asked->assignments != NULL)
         return take_assignments(request, asked, first.replica_count, one, ret_reason);
     return topic_place_partitions(request->broker, &request->arena, one->count, first.replica_count,
@@ -149,6 +155,7 @@ static void grow_start(struct request *request, uint32_t index, struct grow_one 
                                       .assignment_count = one->count};
     one->proposal.done = one_done;
     one->all->pending++;
+    request->broker->partitions_pending += one->count;
     catalog_propose(request->broker->catalog, &command, &one->proposal);
 }
 

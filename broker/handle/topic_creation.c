@@ -52,6 +52,21 @@ static enum error check_name(struct broker *broker, struct arena *arena, struct 
     return ERROR_INVALID_TOPIC;
 }
 
+enum error topic_quota_check(struct broker *broker, struct arena *arena, uint32_t count,
+                             struct slice *ret_reason)
+{
+    int64_t most = config_node_number(broker->config, "topicfs.partitions.max");
+    int64_t present =
+        (int64_t)catalog_partition_count(broker->catalog) + broker->partitions_pending;
+    if (most < 0 || present + count <= most)
+        return ERROR_NONE;
+    *ret_reason = arena_format(arena,
+                               "%u more partitions than the %lld there are would be above "
+                               "topicfs.partitions.max=%lld: delete topics or raise it",
+                               count, (long long)present, (long long)most);
+    return ERROR_QUOTA_EXCEEDED;
+}
+
 struct live_nodes {
     int32_t ids[CATALOG_REPLICAS_MAX];
     uint32_t count;
@@ -102,8 +117,10 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
 {
     *ret_reason = SLICE_NULL;
     enum error error = check_name(broker, arena, creation->name, ret_reason);
-    if (error != ERROR_NONE || creation->assignments != NULL)
+    if (error != ERROR_NONE)
         return error;
+    if (creation->assignments != NULL)
+        return topic_quota_check(broker, arena, creation->assignment_count, ret_reason);
     int64_t partitions = creation->partition_count;
     if (partitions == -1)
         partitions = config_node_number(broker->config, "num.partitions");
@@ -112,6 +129,10 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
                                    TOPIC_PARTITIONS_MAX, (long long)partitions);
         return ERROR_INVALID_PARTITIONS;
     }
+    if (!topic_is_internal(creation->name))
+        error = topic_quota_check(broker, arena, (uint32_t)partitions, ret_reason);
+    if (error != ERROR_NONE)
+        return error;
     int32_t factor = creation->replication_factor;
     if (factor == -1)
         factor = (int32_t)default_factor(broker, topic_is_internal(creation->name));
@@ -127,6 +148,8 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
 static void creation_done(struct catalog_proposal *proposal)
 {
     struct topic_creation *creation = container_of(proposal, struct topic_creation, proposal);
+    ASSERT(creation->broker->partitions_pending >= creation->assignment_count);
+    creation->broker->partitions_pending -= creation->assignment_count;
     creation->error = proposal->outcome.error;
     creation->done(creation);
 }
@@ -134,6 +157,8 @@ static void creation_done(struct catalog_proposal *proposal)
 void topic_creation_start(struct broker *broker, struct topic_creation *creation)
 {
     ASSERT(creation->assignments != NULL);
+    creation->broker = broker;
+    broker->partitions_pending += creation->assignment_count;
     creation->topic_id = uuid_random(broker->executor);
     struct catalog_command command = {
         .kind = CATALOG_TOPIC_CREATE,

@@ -20,8 +20,9 @@ struct topic_creation {
     uint32_t assignment_count;
     const struct catalog_pair *pairs; /* The topic's configuration; already checked. */
     uint32_t pair_count;
-    struct uuid topic_id; /* Result. */
-    enum error error;     /* Result; TOPIC_ALREADY_EXISTS when somebody else was first. */
+    struct uuid topic_id;  /* Result. */
+    enum error error;      /* Result; TOPIC_ALREADY_EXISTS when somebody else was first. */
+    struct broker *broker; /* Set by start. */
     struct catalog_proposal proposal;
     void (*done)(struct topic_creation *creation);
 };
@@ -31,6 +32,12 @@ struct topic_creation {
  * gets one clause for the answer. */
 enum error topic_creation_plan(struct broker *broker, struct arena *arena,
                                struct topic_creation *creation, struct slice *ret_reason);
+
+/* Whether `count` more partitions are within topicfs.partitions.max, those on their way included
+ * (until they are answered: one just made counts twice for that moment). QUOTA_EXCEEDED when not.
+ * What other nodes propose at this moment is not seen. */
+enum error topic_quota_check(struct broker *broker, struct arena *arena, uint32_t count,
+                             struct slice *ret_reason);
 
 /* Replicas for `count` new partitions on the nodes that may serve: Kafka's AdminUtils without
  * racks, partition p starts at node (start + p) mod n. INVALID_REPLICATION_FACTOR: fewer nodes than

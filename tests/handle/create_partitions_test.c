@@ -101,6 +101,26 @@ static void assignments_are_taken_or_refused(void **state)
     assert_int_equal(partition.leader, 2);
 }
 
+/* Up to topicfs.partitions.max and not beyond; what was refused is not counted. */
+static void the_quota_of_partitions_holds(void **state)
+{
+    struct broker_fixture *f = *state;
+    struct exchange exchange;
+    fixture_set(f, "topicfs.partitions.max", "4");
+    fixture_topic(f, "others", 1);
+    fixture_topic(f, "orders", 1);
+    begin(f, &exchange, "orders", 4);
+    finish(f, &exchange, "orders", ERROR_POLICY_VIOLATION);
+    f->proposer_error = ERROR_NOT_CONTROLLER;
+    begin(f, &exchange, "orders", 3);
+    finish(f, &exchange, "orders", ERROR_NOT_CONTROLLER);
+    f->proposer_error = ERROR_NONE;
+    assert_int_equal(f->broker.partitions_pending, 0);
+    begin(f, &exchange, "orders", 3);
+    finish(f, &exchange, "orders", ERROR_NONE);
+    assert_int_equal(partitions_of(f), 3);
+}
+
 /* Validation alone adds nothing; a topic named twice is refused. */
 static void nothing_is_added_without_being_asked(void **state)
 {
@@ -128,6 +148,7 @@ int main(void)
         WITH_BROKER(partitions_are_added),
         WITH_BROKER(counts_that_do_not_grow_are_refused),
         WITH_BROKER(assignments_are_taken_or_refused),
+        WITH_BROKER(the_quota_of_partitions_holds),
         WITH_BROKER(nothing_is_added_without_being_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

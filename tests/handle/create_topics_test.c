@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CreateTopics as Kafka's ReplicationControlManager answers it. */
 #include "handle/broker_fixture.h"
+#include "handle/topic_creation.h"
 #include "wire/api_create_topics.h"
 
 #include <cmocka.h>
@@ -232,6 +233,41 @@ static void bad_assignments_are_refused(void **state)
     exchange_done(&exchange);
 }
 
+/* Above topicfs.partitions.max nothing is made, whatever of it is on its way; internal topics are.
+ */
+static void the_quota_of_partitions_holds(void **state)
+{
+    struct broker_fixture *f = *state;
+    struct exchange exchange;
+    fixture_set(f, "topicfs.partitions.max", "5");
+    const struct asked asked[] = {{"first", 3, 1}, {"second", 3, 1}};
+    begin(f, &exchange, 7, asked, 2);
+    const struct create_topics_response *answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    assert_kafka_error(answer->topics[1].error_code, ERROR_POLICY_VIOLATION);
+    assert_non_null(memmem(answer->topics[1].error_message.data,
+                           answer->topics[1].error_message.size, "topicfs.partitions.max=5", 24));
+    exchange_done(&exchange);
+    begin(f, &exchange, 7, &(struct asked){"third", 2, 1}, 1);
+    answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    exchange_done(&exchange);
+    struct create_topics_request *body = begin(f, &exchange, 7, &(struct asked){"hand", -1, -1}, 1);
+    add_assignment(&exchange, body, 0, 1);
+    answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_POLICY_VIOLATION);
+    exchange_done(&exchange);
+    assert_int_equal(offsets_topic_partitions(&f->broker, true), 0);
+    simulated_executor_run_until_idle(f->executor);
+    assert_true(offsets_topic_partitions(&f->broker, false) > 0);
+    assert_int_equal(f->broker.partitions_pending, 0);
+    fixture_set(f, "topicfs.partitions.max", "-1");
+    begin(f, &exchange, 7, &(struct asked){"more", 100, 1}, 1);
+    answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    exchange_done(&exchange);
+}
+
 /* When the quorum does not take it, the client hears so. */
 static void a_refused_proposal_is_told(void **state)
 {
@@ -262,7 +298,8 @@ int main(void)
         WITH_BROKER(validation_makes_nothing),      WITH_BROKER(mistakes_are_refused),
         WITH_BROKER(bad_configuration_is_refused),  WITH_BROKER(a_name_twice_is_refused),
         WITH_BROKER(assignments_are_taken),         WITH_BROKER(bad_assignments_are_refused),
-        WITH_BROKER(a_refused_proposal_is_told),    WITH_BROKER(every_version_is_answered),
+        WITH_BROKER(the_quota_of_partitions_holds), WITH_BROKER(a_refused_proposal_is_told),
+        WITH_BROKER(every_version_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
