@@ -76,8 +76,10 @@ static enum error engine_begin(struct node *node)
         .node_id = (uint64_t)settings->node_id + 1, /* Raft's ids begin at 1, Kafka's at 0. */
         .address = address,
         .bootstrap = node->data.fresh,
+        .ready = engine_ready,
+        .context = node,
     };
-    enum error error = engine_open(&options, engine_ready, node, &node->engine, &node->failure);
+    enum error error = engine_open(&options, &node->engine, &node->failure);
     if (error != ERROR_NONE)
         return failure_at(&node->failure, error, "open %s", directory);
     monitor_enter(node->control.monitor);

@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine on libraft: opening, submitting, watching its state, closing.
+/* The engine on libraft: opening, submitting, watching its state, closing. No disk, network, clock
+ * or loop of its own: those are the io's and the host's (host.h).
  *
- *   submit [monitor] -> mailbox -> wake -> raft_apply -> disk -> machine_apply [monitor] -> done
- *                       '------------------- the loop's thread -------------------'
+ *   submit [monitor] -> mailbox -> wake -> turn: raft_apply -> disk -> machine_apply [monitor] ->
+ * done
+ *                       '------------------- the engine's thread -------------------'
  *
  * Proposals are answered exactly once: by machine_apply when their entry is applied, otherwise by
  * the callback of raft_apply, by the call itself when it refuses, or at close. */
-#include "replicate/engine/engine.h"
-
 #include "base/assertion.h"
 #include "base/memory.h"
 #include "replicate/engine/state.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     ELECTION_TIMEOUT_MS = 1000,
-    HEARTBEAT_MS = 100,
+    HEARTBEATS_PER_ELECTION_TIMEOUT = 5,
     SNAPSHOT_THRESHOLD = 1024, /* Entries between two snapshots. */
-    SNAPSHOT_TRAILING = 128,   /* Entries kept behind one, for nodes that lag a little. */
-    SEGMENT_BYTES = 8 << 20,   /* Smaller ones are under libraft's capacity threshold of 4 MiB. */
-    DISK_RETRY_MS = 500
+    SNAPSHOT_TRAILING = 128    /* Entries kept behind one, for nodes that lag a little. */
 };
 
-static enum error error_of_raft(int status)
+enum error error_of_raft(int status)
 {
     switch (status) {
     case 0:
@@ -51,6 +46,17 @@ static enum error error_of_raft(int status)
         return ERROR_NOT_FOUND;
     case RAFT_IOERR:
         return ERROR_STORAGE;
+    case RAFT_DUPLICATEID:
+    case RAFT_DUPLICATEADDRESS:
+        return ERROR_DUPLICATE_RESOURCE;
+    case RAFT_BADID:
+        return ERROR_NOT_FOUND;
+    case RAFT_BADROLE:
+        return ERROR_INVALID_REQUEST;
+    case RAFT_CANTCHANGE:
+        return ERROR_OPERATION_NOT_ATTEMPTED;
+    case RAFT_NOCONNECTION:
+        return ERROR_NETWORK;
     default:
         return ERROR_UNKNOWN_SERVER;
     }
@@ -67,11 +73,11 @@ static void submission_done(struct raft_apply *apply, int status, void *result)
     list_remove(&submission->link);
     if (submission->proposal != NULL) {
         struct catalog_outcome outcome = {.error = error_of_raft(status), .producer_id_first = -1};
-        monitor_enter(engine->monitor);
+        engine_monitor_enter(engine);
         if (engine->closing)
             outcome.error = ERROR_CLOSING;
         submission_answer(submission, &outcome);
-        monitor_leave(engine->monitor);
+        engine_monitor_leave(engine);
     }
     memory_free(submission);
 }
@@ -84,8 +90,9 @@ static enum error submission_start(struct engine *engine, struct catalog_proposa
         return ERROR_OUT_OF_MEMORY;
     submission->engine = engine;
     submission->proposal = proposal;
+    submission->term = raft_current_term(&engine->raft);
     struct raft_buffer buffer;
-    if (!entry_encode(proposal->bytes, proposal->size, raft_current_term(&engine->raft), &buffer)) {
+    if (!entry_encode(proposal->bytes, proposal->size, submission->term, &buffer)) {
         memory_free(submission);
         return ERROR_OUT_OF_MEMORY;
     }
@@ -102,23 +109,17 @@ static enum error submission_start(struct engine *engine, struct catalog_proposa
 static void answer(struct engine *engine, struct catalog_proposal *proposal, enum error error)
 {
     struct catalog_outcome outcome = {.error = error, .producer_id_first = -1};
-    monitor_enter(engine->monitor);
+    engine_monitor_enter(engine);
     catalog_proposal_complete(engine->catalog, proposal, &outcome);
-    monitor_leave(engine->monitor);
+    engine_monitor_leave(engine);
 }
 
-static struct engine *engine_of_wake(uv_async_t *wake)
+static void mailbox_take(struct engine *engine)
 {
-    return container_of(wake, struct engine, wake);
-}
-
-static void mailbox_arrived(uv_async_t *wake)
-{
-    struct engine *engine = engine_of_wake(wake);
     struct list arrived;
-    monitor_enter(engine->monitor);
+    engine_monitor_enter(engine);
     list_move(&engine->mailbox, &arrived);
-    monitor_leave(engine->monitor);
+    engine_monitor_leave(engine);
     for (struct list *link; (link = list_take(&arrived)) != NULL;) {
         struct catalog_proposal *proposal = container_of(link, struct catalog_proposal, link);
         enum error error = submission_start(engine, proposal);
@@ -137,8 +138,7 @@ static void engine_submit(struct catalog_proposer *proposer, struct catalog_prop
         return;
     }
     list_push(&engine->mailbox, &proposal->link);
-    int refused = uv_async_send(&engine->wake);
-    ASSERT(refused == 0);
+    engine->host->wake(engine->host);
 }
 
 struct catalog_proposer *engine_proposer(struct engine *engine)
@@ -147,6 +147,18 @@ struct catalog_proposer *engine_proposer(struct engine *engine)
 }
 
 /* ---- state ---- */
+
+static void lock(struct engine *engine)
+{
+    int refused = pthread_mutex_lock(&engine->state_lock);
+    ASSERT(refused == 0);
+}
+
+static void unlock(struct engine *engine)
+{
+    int refused = pthread_mutex_unlock(&engine->state_lock);
+    ASSERT(refused == 0);
+}
 
 static enum engine_role role_of(enum raft_state state)
 {
@@ -163,6 +175,7 @@ static enum engine_role role_of(enum raft_state state)
     return ENGINE_UNAVAILABLE;
 }
 
+/* Copies the state for other threads, and tells who wants to know when it changed. */
 static void state_publish(struct engine *engine)
 {
     raft_id leader = 0;
@@ -176,25 +189,46 @@ static void state_publish(struct engine *engine)
         .applied_index = raft_last_applied(&engine->raft),
         .snapshot_index = engine->snapshot_index,
     };
-    uv_mutex_lock(&engine->state_lock);
+    members_publish(engine);
+    const struct engine_state before = engine->state;
+    lock(engine);
     engine->state = state;
-    uv_mutex_unlock(&engine->state_lock);
+    unlock(engine);
+    if (engine->changed == NULL ||
+        (before.role == state.role && before.leader_id == state.leader_id &&
+         before.term == state.term))
+        return;
+    engine_monitor_enter(engine);
+    engine->changed(engine->context, &state);
+    engine_monitor_leave(engine);
 }
 
 struct engine_state engine_state(struct engine *engine)
 {
-    uv_mutex_lock(&engine->state_lock);
+    lock(engine);
     struct engine_state state = engine->state;
-    uv_mutex_unlock(&engine->state_lock);
+    unlock(engine);
     return state;
 }
+
+uint32_t engine_members(struct engine *engine, struct engine_member *ret_members, uint32_t max)
+{
+    lock(engine);
+    uint32_t count = engine->member_count;
+    if (count > 0 && max > 0)
+        memcpy(ret_members, engine->members, (count < max ? count : max) * sizeof *ret_members);
+    unlock(engine);
+    return count;
+}
+
+/* ---- becoming ready ---- */
 
 static void become_ready(struct engine *engine, enum error error)
 {
     void (*ready)(void *, enum error) = engine->ready;
     engine->ready = NULL;
     if (ready != NULL)
-        ready(engine->ready_context, error);
+        ready(engine->context, error);
 }
 
 static void barrier_done(struct raft_barrier *barrier, int status)
@@ -209,42 +243,79 @@ static void barrier_done(struct raft_barrier *barrier, int status)
         engine->barrier_sent = false; /* Leadership went away: again with the next. */
 }
 
-/* After every turn of the loop: whatever libraft did in it is told, and the first leadership is
- * noticed. */
-static void loop_turned(uv_check_t *check)
+/* The first leadership, or the first leader that was heard and caught up with, is noticed. */
+static void ready_look(struct engine *engine)
 {
-    struct engine *engine = container_of(check, struct engine, check);
+    if (engine->ready == NULL)
+        return;
+    if (raft_state(&engine->raft) == RAFT_LEADER) {
+        if (!engine->barrier_sent)
+            engine->barrier_sent = raft_barrier(&engine->raft, &engine->barrier, barrier_done) == 0;
+        return;
+    }
+    if (raft_state(&engine->raft) == RAFT_FOLLOWER && engine->state.leader_id != 0 &&
+        engine->leader_commit != 0 && raft_last_applied(&engine->raft) >= engine->leader_commit)
+        become_ready(engine, ERROR_NONE);
+}
+
+/* ---- between libraft and its io ---- */
+
+/* Remembers what the leader says is committed. libraft 0.22.1 dereferences NULL when a snapshot
+ * comes while it takes one of its own (legacy.c, takeSnapshotCb): that message is dropped, and the
+ * leader sends it again. */
+static void received(struct raft_io *io, struct raft_message *message)
+{
+    struct engine *engine = container_of((struct raft *)io->data, struct engine, raft);
+    if (message->type == RAFT_INSTALL_SNAPSHOT) {
+        struct raft_install_snapshot *install = &message->install_snapshot;
+        if (engine->raft.legacy.snapshot_taking && !engine->raft.legacy.closing) {
+            raft_configuration_close(&install->conf);
+            raft_free(install->data.base);
+            return;
+        }
+        if (install->term >= raft_current_term(&engine->raft) &&
+            install->last_index > engine->leader_commit)
+            engine->leader_commit = install->last_index;
+    }
+    if (message->type == RAFT_APPEND_ENTRIES &&
+        message->append_entries.term >= raft_current_term(&engine->raft) &&
+        message->append_entries.leader_commit > engine->leader_commit)
+        engine->leader_commit = message->append_entries.leader_commit;
+    engine->receive(io, message);
+}
+
+static int io_start(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb receive)
+{
+    struct engine *engine = container_of((struct raft *)io->data, struct engine, raft);
+    engine->receive = receive;
+    return engine->io_start(io, ms, tick, received);
+}
+
+void engine_turn(struct engine *engine)
+{
     if (engine->closed != NULL)
         return;
+    mailbox_take(engine);
+    changes_turn(engine);
     state_publish(engine);
-    if (engine->ready == NULL || engine->barrier_sent || raft_state(&engine->raft) != RAFT_LEADER)
-        return;
-    engine->barrier_sent = raft_barrier(&engine->raft, &engine->barrier, barrier_done) == 0;
+    ready_look(engine);
 }
 
 /* ---- closing ---- */
 
-static void handle_closed(uv_handle_t *handle)
+void engine_released(struct engine *engine)
 {
-    struct engine *engine = handle->data;
-    ASSERT(engine->open_handles > 0);
-    if (--engine->open_handles == 0)
-        engine->closed(engine->closed_context);
-}
-
-static void handles_close(struct engine *engine)
-{
-    uv_close((uv_handle_t *)&engine->wake, handle_closed);
-    uv_close((uv_handle_t *)&engine->check, handle_closed);
+    ASSERT(!engine->released);
+    engine->released = true;
+    engine->closed(engine->closed_context);
 }
 
 static void raft_closed(struct raft *raft)
 {
     struct engine *engine = container_of(raft, struct engine, raft);
     ASSERT(list_empty(&engine->submitted));
-    raft_uv_close(&engine->io);
     become_ready(engine, ERROR_CLOSING);
-    handles_close(engine);
+    engine->host->release(engine->host);
 }
 
 void engine_close(struct engine *engine, void (*closed)(void *context), void *context)
@@ -253,182 +324,124 @@ void engine_close(struct engine *engine, void (*closed)(void *context), void *co
     engine->closed = closed;
     engine->closed_context = context;
     struct list left;
-    monitor_enter(engine->monitor);
+    engine_monitor_enter(engine);
     engine->closing = true;
     list_move(&engine->mailbox, &left);
-    monitor_leave(engine->monitor);
+    engine_monitor_leave(engine);
     for (struct list *link; (link = list_take(&left)) != NULL;)
         answer(engine, container_of(link, struct catalog_proposal, link), ERROR_CLOSING);
-    raft_close(&engine->raft, raft_closed);
+    changes_close(engine);
+    if (engine->io != NULL)
+        raft_close(&engine->raft, raft_closed);
+    else
+        engine->host->release(engine->host);
 }
 
 void engine_free(struct engine *engine)
 {
     if (engine == NULL)
         return;
-    ASSERT(engine->open_handles == 0);
-    uv_mutex_destroy(&engine->state_lock);
+    ASSERT(engine->closed == NULL || engine->released);
+    struct engine_host *host = engine->host;
+    int refused = pthread_mutex_destroy(&engine->state_lock);
+    ASSERT(refused == 0);
+    memory_free(engine->members);
+    memory_free(engine->raft_transfer);
     memory_free(engine);
+    host->free(host);
 }
 
 /* ---- opening ---- */
 
-static enum error engine_new(const struct engine_options *options, struct engine **ret_engine)
+enum error engine_new(const struct engine_options *options, struct engine_host *host,
+                      struct engine **ret_engine)
 {
-    size_t size = strlen(options->directory) + 1;
-    struct engine *engine = memory_allocate(sizeof *engine + size);
+    ASSERT(options->node_id > 0);
+    struct engine *engine = memory_allocate(sizeof *engine);
     if (engine == NULL)
         return ERROR_OUT_OF_MEMORY;
-    memcpy(engine->directory, options->directory, size);
-    engine->monitor = options->monitor;
-    engine->catalog = options->catalog;
-    engine->proposer.submit = engine_submit;
-    list_init(&engine->submitted);
-    list_init(&engine->mailbox);
-    if (uv_mutex_init(&engine->state_lock) != 0) {
+    engine->raft_transfer = memory_allocate(sizeof *engine->raft_transfer);
+    if (engine->raft_transfer == NULL || pthread_mutex_init(&engine->state_lock, NULL) != 0) {
+        memory_free(engine->raft_transfer);
         memory_free(engine);
         return ERROR_OUT_OF_MEMORY;
     }
+    engine->host = host;
+    engine->monitor = options->monitor;
+    engine->executor =
+        options->executor != NULL ? options->executor : monitor_executor(options->monitor);
+    engine->catalog = options->catalog;
+    engine->changed = options->changed;
+    engine->context = options->context;
+    engine->proposer.submit = engine_submit;
+    list_init(&engine->submitted);
+    list_init(&engine->mailbox);
+    list_init(&engine->changes);
     machine_init(engine);
-    transport_init(&engine->transport);
     *ret_engine = engine;
     return ERROR_NONE;
 }
 
-static enum error handles_open(struct engine *engine, uv_loop_t *loop)
-{
-    if (uv_async_init(loop, &engine->wake, mailbox_arrived) != 0)
-        return ERROR_OUT_OF_MEMORY;
-    int refused = uv_check_init(loop, &engine->check); /* These two only fill in memory. */
-    ASSERT(refused == 0);
-    refused = uv_check_start(&engine->check, loop_turned);
-    ASSERT(refused == 0);
-    engine->wake.data = engine;
-    engine->check.data = engine;
-    engine->open_handles = 2;
-    return ERROR_NONE;
-}
-
 /* libraft's own words, which name the file. */
-static enum error raft_failure(struct engine *engine, int status, const char *said,
-                               struct failure *failure)
+static enum error raft_failure(int status, const char *said, struct failure *failure)
 {
-    return failure_at(failure, error_of_raft(status), "metadata log %s: %s", engine->directory,
+    return failure_at(failure, error_of_raft(status), "%s",
                       said[0] != '\0' ? said : raft_strerror(status));
 }
 
-/* The directory, libraft's I/O in it, and libraft: all that needs no loop to be undone. */
-static enum error raft_make(struct engine *engine, const struct engine_options *options,
-                            struct failure *failure)
+static unsigned or_default(uint32_t value, unsigned usual)
 {
-    if (mkdir(engine->directory, 0700) != 0 && errno != EEXIST)
-        return failure_at(failure, error_from_errno(errno), "make directory %s", engine->directory);
-    enum error error = segments_check(engine->directory, failure);
-    if (error != ERROR_NONE)
-        return error;
-    int status = raft_uv_init(&engine->io, options->loop, engine->directory, &engine->transport);
+    return value != 0 ? value : usual;
+}
+
+static enum error raft_make(struct engine *engine, const struct engine_options *options,
+                            struct raft_io *io, struct failure *failure)
+{
+    struct raft *raft = &engine->raft;
+    int status = raft_init(raft, io, &engine->machine, options->node_id, options->address);
     if (status != 0)
-        return raft_failure(engine, status, engine->io.errmsg, failure);
-    raft_uv_set_segment_size(&engine->io, SEGMENT_BYTES);
-    raft_uv_set_disk_retry(&engine->io, DISK_RETRY_MS);
-    /* Renaming a damaged segment away and going on would lose what was acknowledged. */
-    raft_uv_set_auto_recovery(&engine->io, false);
-    status =
-        raft_init(&engine->raft, &engine->io, &engine->machine, options->node_id, options->address);
-    if (status != 0) {
-        error = raft_failure(engine, status, engine->raft.errmsg, failure);
-        raft_uv_close(&engine->io);
-        return error;
-    }
-    raft_set_election_timeout(&engine->raft, ELECTION_TIMEOUT_MS);
-    raft_set_heartbeat_timeout(&engine->raft, HEARTBEAT_MS);
-    raft_set_snapshot_threshold(&engine->raft, SNAPSHOT_THRESHOLD);
-    raft_set_snapshot_trailing(&engine->raft, SNAPSHOT_TRAILING);
-    raft_set_pre_vote(&engine->raft, true);
+        return raft_failure(status, raft->errmsg, failure);
+    engine->io = io;
+    engine->io_start = io->start;
+    io->start = io_start;
+    unsigned election_ms = or_default(options->election_timeout_ms, ELECTION_TIMEOUT_MS);
+    raft_set_election_timeout(raft, election_ms);
+    raft_set_heartbeat_timeout(raft, election_ms / HEARTBEATS_PER_ELECTION_TIMEOUT);
+    raft_set_snapshot_threshold(raft, or_default(options->snapshot_threshold, SNAPSHOT_THRESHOLD));
+    raft_set_snapshot_trailing(raft, SNAPSHOT_TRAILING);
+    raft_set_pre_vote(raft, true);
     return ERROR_NONE;
 }
 
-/* Founds a cluster of one where there is nothing yet. */
 static int raft_found(struct engine *engine, const struct engine_options *options)
 {
     struct raft_configuration members;
-    raft_configuration_init(&members);
-    int status = raft_configuration_add(&members, options->node_id, options->address, RAFT_VOTER);
+    int status = members_configure(options, &members);
     if (status == 0)
         status = raft_bootstrap(&engine->raft, &members);
     raft_configuration_close(&members);
     return status == RAFT_CANTBOOTSTRAP ? 0 : status; /* Founded before: go on with that. */
 }
 
-static void set_closed(void *context)
+enum error engine_begin(struct engine *engine, const struct engine_options *options,
+                        struct raft_io *io, struct failure *failure)
 {
-    *(bool *)context = true;
-}
-
-/* Takes an engine that did not open down again, which needs turns of the loop. */
-static void engine_abandon(struct engine *engine, uv_loop_t *loop, bool raft_made)
-{
-    bool closed = false;
-    engine->ready = NULL;
-    if (raft_made) {
-        engine_close(engine, set_closed, &closed);
-    } else {
-        engine->closed = set_closed;
-        engine->closed_context = &closed;
-        handles_close(engine);
-    }
-    while (!closed)
-        uv_run(loop, UV_RUN_ONCE);
-    engine_free(engine);
-}
-
-static enum error raft_begin(struct engine *engine, const struct engine_options *options,
-                             struct failure *failure)
-{
+    enum error error = raft_make(engine, options, io, failure);
+    if (error != ERROR_NONE)
+        return error;
     int status = options->bootstrap ? raft_found(engine, options) : 0;
     if (status == 0)
         status = raft_start(&engine->raft);
     if (status == 0 && raft_state(&engine->raft) == RAFT_UNAVAILABLE)
         status = RAFT_IOERR;
-    if (status == 0 && raft_last_index(&engine->raft) == 0)
-        return failure_at(failure, ERROR_NOT_FOUND,
-                          "metadata log %s is empty, and founding was not asked for",
-                          engine->directory);
-    if (status == 0)
-        return ERROR_NONE;
-    return raft_failure(engine, status,
-                        engine->restore_failed ? "the newest snapshot is damaged"
-                                               : raft_errmsg(&engine->raft),
-                        failure);
-}
-
-enum error engine_open(const struct engine_options *options,
-                       void (*ready)(void *context, enum error error), void *context,
-                       struct engine **ret_engine, struct failure *failure)
-{
-    ASSERT(options->node_id > 0);
-    struct engine *engine;
-    enum error error = engine_new(options, &engine);
-    if (error != ERROR_NONE)
-        return failure_at(failure, error, "open the metadata log");
-    engine->ready = ready;
-    engine->ready_context = context;
-    error = handles_open(engine, options->loop);
-    if (error != ERROR_NONE) {
-        engine_free(engine);
-        return failure_at(failure, error, "open the metadata log");
-    }
-    error = raft_make(engine, options, failure);
-    bool raft_made = error == ERROR_NONE;
-    if (raft_made)
-        error = raft_begin(engine, options, failure);
-    if (error != ERROR_NONE) {
-        engine_abandon(engine, options->loop, raft_made);
-        return error;
-    }
+    if (status != 0)
+        return raft_failure(status,
+                            engine->restore_failed ? "the newest snapshot is damaged"
+                                                   : raft_errmsg(&engine->raft),
+                            failure);
+    if (raft_last_index(&engine->raft) == 0 && !options->join)
+        return failure_at(failure, ERROR_NOT_FOUND, "it is empty, and founding was not asked for");
+    engine->ready = options->ready;
     state_publish(engine);
-    /* A quorum of one leads already: a turn of the loop now, not with the first tick. */
-    (void)uv_async_send(&engine->wake);
-    *ret_engine = engine;
     return ERROR_NONE;
 }

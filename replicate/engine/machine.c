@@ -18,16 +18,15 @@ void submission_answer(struct submission *submission, const struct catalog_outco
     submission->proposal = NULL;
 }
 
-/* The submission whose entry has this index: the oldest one, as entries are applied in order. */
-static struct submission *submission_of(struct engine *engine, uint64_t index)
+/* The submission of an entry. One with its index and another term lost its place in the log to
+ * another leader's entry, and its callback has not come yet. */
+static struct submission *submission_of(struct engine *engine, uint64_t index, uint64_t term)
 {
     list_for_each(link, &engine->submitted)
     {
         struct submission *submission = container_of(link, struct submission, link);
-        if (submission->apply.index == index)
+        if (submission->apply.index == index && submission->term == term)
             return submission;
-        if (submission->apply.index > index)
-            break;
     }
     return NULL;
 }
@@ -54,15 +53,15 @@ static int machine_apply(struct raft_fsm *machine, const struct raft_buffer *buf
     if (!entry_decode(buffer, &bytes, &size, &term))
         stop_the_node(index, "an entry of another program");
 
-    monitor_enter(engine->monitor);
+    engine_monitor_enter(engine);
     struct catalog_outcome outcome =
         catalog_apply(engine->catalog, (int64_t)index, (int32_t)term, bytes, size);
     if (outcome.error == ERROR_OUT_OF_MEMORY)
         stop_the_node(index, "out of memory");
-    struct submission *submission = submission_of(engine, index);
+    struct submission *submission = submission_of(engine, index, term);
     if (submission != NULL)
         submission_answer(submission, &outcome);
-    monitor_leave(engine->monitor);
+    engine_monitor_leave(engine);
     return 0;
 }
 
@@ -72,9 +71,9 @@ static int machine_snapshot(struct raft_fsm *machine, struct raft_buffer **ret_b
     struct engine *engine = machine->data;
     uint8_t *bytes = NULL;
     size_t size = 0;
-    monitor_enter(engine->monitor);
+    engine_monitor_enter(engine);
     enum error error = catalog_snapshot(engine->catalog, &bytes, &size);
-    monitor_leave(engine->monitor);
+    engine_monitor_leave(engine);
     struct raft_buffer *buffers = error == ERROR_NONE ? raft_malloc(sizeof *buffers) : NULL;
     bool taken =
         buffers != NULL && entry_encode(bytes, size, raft_current_term(&engine->raft), buffers);
@@ -100,10 +99,10 @@ static int machine_restore(struct raft_fsm *machine, struct raft_buffer *buffer)
     uint64_t term;
     enum error error = ERROR_MALFORMED;
     if (entry_decode(buffer, &bytes, &size, &term)) {
-        monitor_enter(engine->monitor);
+        engine_monitor_enter(engine);
         error = catalog_restore(engine->catalog, bytes, size);
         engine->snapshot_index = (uint64_t)catalog_applied_index(engine->catalog);
-        monitor_leave(engine->monitor);
+        engine_monitor_leave(engine);
     }
     if (error != ERROR_NONE) {
         engine->restore_failed = true;

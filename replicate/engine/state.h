@@ -4,51 +4,90 @@
 #define REPLICATE_ENGINE_STATE_H
 
 #include "base/list.h"
-#include "replicate/engine/engine.h"
+#include "replicate/engine/host.h"
 
+#include <pthread.h>
 #include <raft.h>
-#include <raft/uv.h>
 
 /* One proposal on its way through libraft. Owned by the loop's thread until its callback. */
 struct submission {
     struct raft_apply apply;
     struct list link;
     struct engine *engine;
+    uint64_t term;
     struct catalog_proposal *proposal; /* NULL once it was answered. */
 };
 
 struct engine {
     struct raft raft;
-    struct raft_io io;
-    struct raft_uv_transport transport;
+    struct raft_io *io; /* NULL until libraft was made. */
     struct raft_fsm machine;
     struct raft_barrier barrier; /* Of the first leadership: everything recovered is applied. */
     struct catalog_proposer proposer;
-    struct monitor *monitor;
+    struct engine_host *host;
+    struct monitor *monitor; /* NULL: one thread. */
+    struct executor *executor;
     struct catalog *catalog;
     void (*ready)(void *context, enum error error); /* NULL once it was called. */
-    void *ready_context;
+    void (*changed)(void *context, const struct engine_state *state);
+    void *context;
     void (*closed)(void *context);
     void *closed_context;
-    uv_async_t wake; /* The mailbox has something. */
-    uv_check_t check;
-    int open_handles;
     bool barrier_sent;
-    struct list submitted; /* struct submission in log order; the loop's. */
+    bool raft_closed;
+    bool released;
+    struct list submitted; /* struct submission in log order; the engine's thread's. */
     struct list mailbox;   /* struct catalog_proposal; guarded by the monitor. */
     bool closing;          /* Guarded by the monitor. */
     bool restore_failed;
     uint64_t snapshot_index;
-    uv_mutex_t state_lock;
-    struct engine_state state; /* A copy for other threads; guarded by state_lock. */
-    char directory[];
+
+    /* What the leader said is committed, learnt from its messages; 0: it said nothing yet. */
+    int (*io_start)(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb receive);
+    raft_io_recv_cb receive;
+    uint64_t leader_commit;
+
+    struct list changes;                 /* struct engine_change; guarded by the monitor. */
+    struct engine_change *change;        /* The one under way; the engine's thread's. */
+    struct raft_change raft_change;      /* Its. */
+    struct raft_transfer *raft_transfer; /* Its; of its own, as it may outlive a change. */
+
+    pthread_mutex_t state_lock;
+    struct engine_state state;     /* A copy for other threads; guarded by state_lock, as are: */
+    struct engine_member *members; /* member_count of them. */
+    uint32_t member_count;
+    uint64_t members_seen[3]; /* What tells that they changed. */
 };
 
-/* ---- transport.c: libraft's way to other nodes ---- */
+static inline void engine_monitor_enter(struct engine *engine)
+{
+    if (engine->monitor != NULL)
+        monitor_enter(engine->monitor);
+}
 
-/* Never listens: nodes talk over the node's own authenticated listener, not over a port of
- * libraft's. Connecting fails until that link is there. */
-void transport_init(struct raft_uv_transport *transport);
+static inline void engine_monitor_leave(struct engine *engine)
+{
+    if (engine->monitor != NULL)
+        monitor_leave(engine->monitor);
+}
+
+/* What a status of libraft is to us. */
+enum error error_of_raft(int status);
+
+/* ---- members.c ---- */
+
+/* Starts the next change when none is under way. Outside the monitor. */
+void changes_turn(struct engine *engine);
+
+/* Those that wait end with CLOSING. Outside the monitor. */
+void changes_close(struct engine *engine);
+
+/* Copies the members for other threads when they changed. */
+void members_publish(struct engine *engine);
+
+/* The configuration to found a cluster with; close it afterwards also on error. A status of
+ * libraft. */
+int members_configure(const struct engine_options *options, struct raft_configuration *ret_members);
 
 /* ---- segment_check.c ---- */
 

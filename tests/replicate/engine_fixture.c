@@ -86,10 +86,12 @@ enum error fixture_open(struct engine_fixture *f)
                                      .directory = f->directory,
                                      .node_id = 1,
                                      .address = "127.0.0.1:9092",
-                                     .bootstrap = !f->no_bootstrap};
+                                     .bootstrap = !f->no_bootstrap,
+                                     .ready = became_ready,
+                                     .context = f};
     f->ready_count = 0;
     f->failure = (struct failure){.code = ERROR_NONE};
-    enum error error = engine_open(&options, became_ready, f, &f->engine, &f->failure);
+    enum error error = engine_open(&options, &f->engine, &f->failure);
     if (error != ERROR_NONE) {
         assert_int_equal(f->ready_count, 0);
         catalog_free(f->catalog);

@@ -5,6 +5,8 @@
 
 #include "replicate/engine/engine.h"
 
+#include <uv.h>
+
 struct engine_fixture {
     char root[64];       /* A directory made by mkdtemp, removed at teardown. */
     char directory[100]; /* Of the engine. */

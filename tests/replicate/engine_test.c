@@ -139,16 +139,18 @@ static void an_engine_may_be_closed_before_it_is_ready(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(catalog_new(monitor_executor(f->monitor), &f->catalog), ERROR_NONE);
         int closed = 0;
+        enum error got = ERROR_NONE;
         struct engine_options options = {.loop = &f->loop,
                                          .monitor = f->monitor,
                                          .catalog = f->catalog,
                                          .directory = f->directory,
                                          .node_id = 1,
                                          .address = "127.0.0.1:9092",
-                                         .bootstrap = true};
+                                         .bootstrap = true,
+                                         .ready = note_ready,
+                                         .context = &got};
         struct engine *engine = NULL;
-        enum error got = ERROR_NONE;
-        assert_int_equal(engine_open(&options, note_ready, &got, &engine, NULL), ERROR_NONE);
+        assert_int_equal(engine_open(&options, &engine, NULL), ERROR_NONE);
         engine_close(engine, set_flag, &closed);
         while (closed == 0)
             uv_run(&f->loop, UV_RUN_ONCE);

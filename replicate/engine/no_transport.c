@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libraft's transport of a cluster of one: it has nobody to talk to, and it opens no port. */
-#include "replicate/engine/state.h"
+#include "replicate/engine/no_transport.h"
 
 static int transport_start(struct raft_uv_transport *transport, raft_id id, const char *address)
 {
@@ -33,7 +33,7 @@ static void transport_close(struct raft_uv_transport *transport, raft_uv_transpo
     closed(transport);
 }
 
-void transport_init(struct raft_uv_transport *transport)
+void no_transport_init(struct raft_uv_transport *transport)
 {
     transport->version = 1;
     transport->init = transport_start;
