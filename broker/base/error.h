@@ -99,7 +99,9 @@
     X(INELIGIBLE_REPLICA, 107, EINVAL, "a replica is not eligible for the ISR")                    \
     X(NEW_LEADER_ELECTED, 108, EIO, "a new leader was elected")                                    \
     X(TRANSACTIONAL_ID_NOT_FOUND, 105, ENOENT, "no such transactional id")                         \
-    X(INVALID_REPLICATION_UPDATE, 95, EINVAL, "the replication update was refused")                \
+    X(INVALID_UPDATE_VERSION, 95, ETIMEDOUT, "the partition has changed meanwhile")                \
+    X(FEATURE_UPDATE_FAILED, 96, EINVAL, "the feature update was refused")                         \
+    X(DUPLICATE_BROKER_REGISTRATION, 101, EEXIST, "another live node has this id")                 \
     X(UNSUPPORTED_ENDPOINT_TYPE, 115, EINVAL, "endpoint type not supported")                       \
     X(REBOOTSTRAP_REQUIRED, 129, EIO, "the client must bootstrap again")                           \
     /* The rows below are ours: a Kafka client sees the nearest code. */                           \

@@ -25,14 +25,18 @@ static enum error apply_cluster_init(struct apply *apply)
 static enum error apply_node_register(struct apply *apply)
 {
     struct catalog_node node = apply->command->node;
-    if (node.id < 0 || node.host[0] == '\0' || node.port < 0 || node.port > UINT16_MAX)
+    if (node.id < 0 || node.id == INT32_MAX || node.host[0] == '\0' || node.port < 0 ||
+        node.port > UINT16_MAX)
         return ERROR_INVALID_REQUEST;
     node.epoch = apply->outcome->index;
     node.registered_ms = apply->command->wall_clock_ms;
     enum error error = image_node_set(apply->image, &node);
-    if (error == ERROR_NONE)
-        notify_nodes_changed(apply->catalog);
-    return error;
+    if (error != ERROR_NONE)
+        return error;
+    if (node.id >= apply->image->node_id_next)
+        image_node_id_set(apply->image, node.id + 1);
+    notify_nodes_changed(apply->catalog);
+    return ERROR_NONE;
 }
 
 static enum error apply_node_fence(struct apply *apply)
@@ -54,6 +58,16 @@ static enum error apply_node_unregister(struct apply *apply)
         return ERROR_BROKER_ID_NOT_REGISTERED;
     image_node_remove(apply->image, apply->command->node_id);
     notify_nodes_changed(apply->catalog);
+    return ERROR_NONE;
+}
+
+static enum error apply_node_id_take(struct apply *apply)
+{
+    int32_t id = apply->image->node_id_next;
+    if (id == INT32_MAX)
+        return ERROR_UNKNOWN_SERVER;
+    image_node_id_set(apply->image, id + 1);
+    apply->outcome->node_id_taken = id;
     return ERROR_NONE;
 }
 
@@ -95,14 +109,20 @@ static enum error apply_kind(struct apply *apply)
         return apply_topic_delete(apply);
     case CATALOG_PARTITIONS_ADD:
         return apply_partitions_add(apply);
-    case CATALOG_PARTITION_CHANGE:
-        return apply_partition_change(apply);
     case CATALOG_CONFIG_SET:
         return apply_config_set(apply);
     case CATALOG_PRODUCER_IDS:
         return apply_producer_ids(apply);
     case CATALOG_FEATURE_SET:
         return apply_feature_set(apply);
+    case CATALOG_NODE_ID_TAKE:
+        return apply_node_id_take(apply);
+    case CATALOG_NODE_SHUTDOWN:
+    case CATALOG_NODE_DRAIN:
+    case CATALOG_ISR_CHANGE:
+    case CATALOG_ELECT_LEADERS:
+    case CATALOG_REASSIGN:
+        break;
     }
     return ERROR_UNSUPPORTED_VERSION;
 }
@@ -116,6 +136,7 @@ static void apply_once(struct apply *apply)
         apply->outcome->error = known->error;
         apply->outcome->index = known->index;
         apply->outcome->producer_id_first = known->producer_id_first;
+        apply->outcome->node_id_taken = known->node_id_taken;
         return;
     }
     apply->outcome->error = apply_kind(apply);
@@ -129,7 +150,7 @@ struct catalog_outcome catalog_apply(struct catalog *catalog, int64_t index, int
     struct image *image = catalog->image;
     ASSERT(index > image->applied_index);
     ASSERT(term >= image->applied_term);
-    struct catalog_outcome outcome = {.index = index, .producer_id_first = -1};
+    struct catalog_outcome outcome = {.index = index, .producer_id_first = -1, .node_id_taken = -1};
     struct catalog_command command;
     struct arena arena;
     arena_init(&arena, SIZE_MAX); /* Bounded by the command's own bytes. */
@@ -144,5 +165,6 @@ struct catalog_outcome catalog_apply(struct catalog *catalog, int64_t index, int
         return outcome;
     image->applied_index = index;
     image->applied_term = term;
+    notify_applied(catalog);
     return outcome;
 }

@@ -21,14 +21,6 @@ static bool has_duplicate(const int32_t *ids, uint32_t count)
     return false;
 }
 
-static bool all_within(const int32_t *ids, uint32_t count, const int32_t *of, uint32_t of_count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (!contains(of, of_count, ids[i]))
-            return false;
-    return true;
-}
-
 static bool may_serve(const struct catalog_node *node)
 {
     return !node->fenced && !node->draining;
@@ -156,101 +148,4 @@ enum error apply_partitions_add(struct apply *apply)
     if (error == ERROR_NONE)
         notify_topic_changed(apply->catalog, entry);
     return error;
-}
-
-/* Who may be in sync: replicas, each once; whoever comes newly in must be able to serve. */
-static enum error check_isr(const struct image *image, const struct catalog_partition *wanted,
-                            const struct catalog_partition *present)
-{
-    if (has_duplicate(wanted->isr, wanted->isr_count) ||
-        !all_within(wanted->isr, wanted->isr_count, wanted->replicas, wanted->replica_count))
-        return ERROR_INVALID_REQUEST;
-    for (uint32_t i = 0; i < wanted->isr_count; i++) {
-        if (contains(present->isr, present->isr_count, wanted->isr[i]))
-            continue;
-        const struct catalog_node *node = image_node_find(image, wanted->isr[i]);
-        if (node == NULL || !may_serve(node))
-            return ERROR_INELIGIBLE_REPLICA;
-    }
-    return ERROR_NONE;
-}
-
-static enum error check_replicas(const struct image *image, const struct catalog_partition *wanted,
-                                 const struct catalog_partition *present)
-{
-    uint32_t count = wanted->replica_count;
-    if (count == 0 || has_duplicate(wanted->replicas, count))
-        return ERROR_INVALID_REPLICA_ASSIGNMENT;
-    for (uint32_t i = 0; i < count; i++)
-        if (!contains(present->replicas, present->replica_count, wanted->replicas[i]) &&
-            image_node_find(image, wanted->replicas[i]) == NULL)
-            return ERROR_INVALID_REPLICA_ASSIGNMENT;
-    if (has_duplicate(wanted->adding, wanted->adding_count) ||
-        has_duplicate(wanted->removing, wanted->removing_count) ||
-        !all_within(wanted->adding, wanted->adding_count, wanted->replicas, count) ||
-        !all_within(wanted->removing, wanted->removing_count, wanted->replicas, count))
-        return ERROR_INVALID_REPLICA_ASSIGNMENT;
-    return ERROR_NONE;
-}
-
-static enum error check_leader(const struct catalog_partition *wanted,
-                               const struct catalog_partition *present)
-{
-    if (wanted->leader_epoch < present->leader_epoch)
-        return ERROR_FENCED_LEADER_EPOCH;
-    if (wanted->leader_epoch > present->leader_epoch &&
-        wanted->leader_epoch - present->leader_epoch != 1)
-        return ERROR_UNKNOWN_LEADER_EPOCH;
-    /* Invariant 1: another leader is another epoch. */
-    if (wanted->leader != present->leader && wanted->leader_epoch == present->leader_epoch)
-        return ERROR_INVALID_REQUEST;
-    /* Invariant 6, 15: the leader is in sync, or there is none. */
-    if (wanted->leader == -1)
-        return ERROR_NONE;
-    return contains(wanted->isr, wanted->isr_count, wanted->leader) ? ERROR_NONE
-                                                                    : ERROR_INVALID_REQUEST;
-}
-
-static enum error check_elr(const struct catalog_partition *wanted)
-{
-    if (has_duplicate(wanted->elr, wanted->elr_count) ||
-        !all_within(wanted->elr, wanted->elr_count, wanted->replicas, wanted->replica_count))
-        return ERROR_INVALID_REQUEST;
-    for (uint32_t i = 0; i < wanted->elr_count; i++)
-        if (contains(wanted->isr, wanted->isr_count, wanted->elr[i]))
-            return ERROR_INVALID_REQUEST;
-    return ERROR_NONE;
-}
-
-enum error apply_partition_change(struct apply *apply)
-{
-    struct topic_entry *entry = image_topic_find_id(apply->image, &apply->command->topic_id);
-    if (entry == NULL)
-        return ERROR_UNKNOWN_TOPIC_ID;
-    struct catalog_partition wanted = apply->command->partition;
-    if (wanted.index < 0 || (uint32_t)wanted.index >= entry->topic.partition_count)
-        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-    struct catalog_partition present;
-    partition_entry_read(entry->partitions[wanted.index], wanted.index, &present);
-    /* Invariant 20: compare and set. */
-    if (wanted.partition_epoch != present.partition_epoch || present.partition_epoch == INT32_MAX)
-        return ERROR_INVALID_REPLICATION_UPDATE;
-    enum error error = check_leader(&wanted, &present);
-    if (error == ERROR_NONE)
-        error = check_replicas(apply->image, &wanted, &present);
-    if (error == ERROR_NONE)
-        error = check_isr(apply->image, &wanted, &present);
-    if (error == ERROR_NONE)
-        error = check_elr(&wanted);
-    if (error != ERROR_NONE)
-        return error;
-
-    wanted.partition_epoch++;
-    struct partition_entry *partition;
-    error = partition_entry_new(&wanted, &partition);
-    if (error != ERROR_NONE)
-        return error;
-    image_partition_set(apply->image, entry, wanted.index, partition);
-    notify_topic_changed(apply->catalog, entry);
-    return ERROR_NONE;
 }

@@ -95,6 +95,14 @@ uint8_t take_u8(struct bytes_reader *reader)
     return at == NULL ? 0 : *at;
 }
 
+bool take_flag(struct bytes_reader *reader)
+{
+    uint8_t value = take_u8(reader);
+    if (value > 1)
+        reader->failed = true;
+    return !reader->failed && value == 1;
+}
+
 uint16_t take_u16(struct bytes_reader *reader)
 {
     const uint8_t *at = reader_take(reader, 2);

@@ -33,6 +33,7 @@ struct bytes_reader {
 };
 
 uint8_t take_u8(struct bytes_reader *reader);
+bool take_flag(struct bytes_reader *reader); /* 0 or 1; anything else fails. */
 uint16_t take_u16(struct bytes_reader *reader);
 uint32_t take_u32(struct bytes_reader *reader);
 uint64_t take_u64(struct bytes_reader *reader);

@@ -3,6 +3,7 @@
 #include "catalog/catalog.h"
 
 #include "base/assertion.h"
+#include "catalog/election.h"
 #include "catalog/state.h"
 
 #include <stdio.h>
@@ -145,6 +146,17 @@ int16_t catalog_feature_level(const struct catalog *catalog, struct slice featur
     return 0;
 }
 
+int32_t catalog_node_id_next(const struct catalog *catalog)
+{
+    return catalog->image->node_id_next;
+}
+
+uint32_t catalog_min_insync_replicas(const struct catalog *catalog,
+                                     const struct catalog_topic *topic, uint32_t replica_count)
+{
+    return election_min_insync(topic->config, catalog_node_config(catalog, -1), replica_count);
+}
+
 struct uuid catalog_cluster_id(const struct catalog *catalog)
 {
     return catalog->image->cluster_id;
@@ -224,6 +236,16 @@ void notify_nodes_changed(struct catalog *catalog)
     }
 }
 
+void notify_applied(struct catalog *catalog)
+{
+    list_for_each_safe(link, &catalog->watchers)
+    {
+        struct catalog_watcher *watcher = watcher_of(link);
+        if (watcher->applied != NULL)
+            watcher->applied(watcher, catalog->image->applied_index);
+    }
+}
+
 /* ---- proposing ---- */
 
 void catalog_set_proposer(struct catalog *catalog, struct catalog_proposer *proposer)
@@ -257,7 +279,8 @@ void catalog_propose(struct catalog *catalog, const struct catalog_command *comm
         complete.id = uuid_random(catalog->executor);
     if (complete.wall_clock_ms == 0)
         complete.wall_clock_ms = executor_wall_clock_ms(catalog->executor);
-    struct catalog_outcome outcome = {.error = ERROR_NOT_CONTROLLER, .producer_id_first = -1};
+    struct catalog_outcome outcome = {
+        .error = ERROR_NOT_CONTROLLER, .producer_id_first = -1, .node_id_taken = -1};
     proposal->bytes = NULL;
     list_init(&proposal->link);
     if (catalog->proposer != NULL)

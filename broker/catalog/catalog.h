@@ -30,6 +30,7 @@ struct catalog_partition {
     int32_t leader; /* -1: none. */
     int32_t leader_epoch;
     int32_t partition_epoch;
+    bool recovering; /* Its leader may miss committed records: an unclean election (KIP-704). */
     uint32_t replica_count, isr_count, elr_count, adding_count, removing_count;
     int32_t replicas[CATALOG_REPLICAS_MAX];
     int32_t isr[CATALOG_REPLICAS_MAX];
@@ -54,7 +55,9 @@ struct catalog_node {
     int32_t port;
     char rack[64]; /* "" : none. */
     bool fenced;
-    bool draining;
+    bool draining;      /* The operator wants it empty: it gets no replicas, and leads last. */
+    bool shutting_down; /* Until it registers again: leads nothing another can. */
+    bool sync_default;  /* Its own topicfs.durability is fsync. */
     struct uuid incarnation_id;
     struct uuid directory_id;
     int64_t registered_ms;
@@ -80,6 +83,11 @@ void catalog_topic_each(const struct catalog *catalog,
 /* The first topic whose name is > `name` in byte order (null slice: the first), NULL at the end:
  * for resumable listings. */
 const struct catalog_topic *catalog_topic_next(const struct catalog *catalog, struct slice name);
+/* What the election rules go by: the topic's own min.insync.replicas, else the cluster-wide dynamic
+ * default, else 1; never more than `replica_count`. A leader that lets its high watermark move
+ * with fewer breaks the eligible leader replicas (KIP-966). */
+uint32_t catalog_min_insync_replicas(const struct catalog *catalog,
+                                     const struct catalog_topic *topic, uint32_t replica_count);
 uint32_t catalog_topic_count(const struct catalog *catalog);
 uint32_t catalog_partition_count(const struct catalog *catalog);
 const struct catalog_node *catalog_node_find(const struct catalog *catalog, int32_t id);
@@ -92,6 +100,8 @@ const struct config_set *catalog_group_config(const struct catalog *catalog, str
 /* In name order: the groups that have one. */
 void catalog_group_config_each(const struct catalog *catalog,
                                void (*each)(void *context, struct slice group), void *context);
+/* Every id below it has been given to a node at some time and is never given again. */
+int32_t catalog_node_id_next(const struct catalog *catalog);
 /* 0: not set. */
 int16_t catalog_feature_level(const struct catalog *catalog, struct slice feature);
 struct uuid catalog_cluster_id(const struct catalog *catalog);
@@ -113,21 +123,51 @@ const struct catalog_topic *catalog_topic_colliding(const struct catalog *catalo
 
 /* ---- commands ---- */
 
+/* Whatever a command does to nodes, the leaders and in-sync replicas of every partition concerned
+ * follow in the same apply (election.h). */
 enum catalog_command_kind {
-    CATALOG_CLUSTER_INIT = 1, /* cluster id; only on an empty image. */
-    CATALOG_NODE_REGISTER,    /* node (registration: new epoch). */
-    CATALOG_NODE_FENCE,       /* node_id, fenced. BROKER_ID_NOT_REGISTERED. */
-    CATALOG_NODE_UNREGISTER,  /* node_id. */
-    CATALOG_TOPIC_CREATE,     /* topic_name, topic_id, partitions with replicas, config pairs.
-                                 TOPIC_ALREADY_EXISTS. */
-    CATALOG_TOPIC_DELETE,     /* topic_id. UNKNOWN_TOPIC_ID. */
-    CATALOG_PARTITIONS_ADD,   /* topic_id, expected_count (compare), partitions. INVALID_PARTITIONS.
-                               */
-    CATALOG_PARTITION_CHANGE, /* topic_id, partition with expected epochs (AlterPartition and
-                                 elections). */
-    CATALOG_CONFIG_SET,       /* resource, pairs; a null value removes. */
-    CATALOG_PRODUCER_IDS, /* takes the next block of CATALOG_PRODUCER_ID_BLOCK ids for node_id. */
-    CATALOG_FEATURE_SET   /* feature name and level. */
+    /* cluster id; only on an empty image. INCONSISTENT_CLUSTER_ID. */
+    CATALOG_CLUSTER_INIT = 1,
+    /* node (fenced as given), clean: gives a new epoch, the outcome's index. Not clean, its in-sync
+     * places are lost where records count before they are synced; with another directory (or an id
+     * not registered before) all of them are (invariant 14). */
+    CATALOG_NODE_REGISTER,
+    /* node_id, node_epoch (0: any), fenced. BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. */
+    CATALOG_NODE_FENCE,
+    /* node_id. BROKER_ID_NOT_REGISTERED. Replicas keep naming it. */
+    CATALOG_NODE_UNREGISTER,
+    /* topic_name, topic_id, assignments, config pairs. TOPIC_ALREADY_EXISTS. */
+    CATALOG_TOPIC_CREATE,
+    /* topic_id. UNKNOWN_TOPIC_ID. */
+    CATALOG_TOPIC_DELETE,
+    /* topic_id, expected_count (compare), assignments. INVALID_PARTITIONS. */
+    CATALOG_PARTITIONS_ADD,
+    /* 8 was used by a release that never proposed it. */
+    /* resource, pairs; a null value removes. */
+    CATALOG_CONFIG_SET = 9,
+    /* Takes the next block of CATALOG_PRODUCER_ID_BLOCK ids for node_id. */
+    CATALOG_PRODUCER_IDS,
+    /* Feature name and level; 0 removes. */
+    CATALOG_FEATURE_SET,
+    /* node_id, node_epoch (0: any): it is about to stop. As NODE_FENCE. */
+    CATALOG_NODE_SHUTDOWN,
+    /* node_id, draining. BROKER_ID_NOT_REGISTERED. */
+    CATALOG_NODE_DRAIN,
+    /* topic_id, node_id (the leader that asks), partition {index, leader_epoch, partition_epoch,
+     * isr, recovering}, isr_epochs: Kafka's AlterPartition (invariants 11, 13, 17).
+     * UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION; NOT_CONTROLLER: epochs newer than the image's;
+     * FENCED_LEADER_EPOCH; INVALID_UPDATE_VERSION: another partition epoch; INELIGIBLE_REPLICA;
+     * INVALID_REQUEST. With NONE the partition is as the image then says: perhaps under another
+     * leader. */
+    CATALOG_ISR_CHANGE,
+    /* partitions (none: every partition), unclean: a preferred leader, or any, for each. Those that
+     * are not there are passed over; what came of it the image says. */
+    CATALOG_ELECT_LEADERS,
+    /* topic_id, partition.index, assignments: one, the target; none: cancel. UNKNOWN_TOPIC_ID,
+     * UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, NO_REASSIGNMENT_IN_PROGRESS. */
+    CATALOG_REASSIGN,
+    /* The outcome says which id: for a node that joins. */
+    CATALOG_NODE_ID_TAKE
 };
 
 enum { CATALOG_PRODUCER_ID_BLOCK = 1000 };
@@ -141,6 +181,12 @@ struct catalog_assignment {
     int32_t replicas[CATALOG_REPLICAS_MAX]; /* The first is the preferred leader; all start in the
                                                ISR. */
     uint32_t replica_count;
+};
+
+/* A partition by its topic's id. */
+struct catalog_partition_name {
+    struct uuid topic_id;
+    int32_t index;
 };
 
 enum catalog_resource {
@@ -157,15 +203,22 @@ struct catalog_command {
     struct uuid cluster_id;
     struct catalog_node node;
     int32_t node_id;
+    int64_t node_epoch;
     bool fenced;
+    bool clean;
+    bool draining;
+    bool unclean;
     struct slice topic_name;
     struct uuid topic_id;
     int64_t wall_clock_ms;
     uint32_t expected_count;
     const struct catalog_assignment *assignments;
     uint32_t assignment_count;
-    struct catalog_partition
-        partition; /* PARTITION_CHANGE: the wanted state; partition_epoch is the one it replaces. */
+    struct catalog_partition partition;       /* ISR_CHANGE: the wanted in-sync replicas; the epochs
+                                                 are those it changes. REASSIGN: the index. */
+    int64_t isr_epochs[CATALOG_REPLICAS_MAX]; /* ISR_CHANGE: registrations of partition.isr. */
+    const struct catalog_partition_name *partitions;
+    uint32_t partition_count; /* At most CATALOG_COMMAND_PARTITIONS_MAX. */
     enum catalog_resource resource;
     struct slice
         resource_name; /* Node id as decimal text, "" for the default; topic or group name. */
@@ -182,7 +235,8 @@ enum { CATALOG_OUTCOMES_KEPT = 1024 };
 struct catalog_outcome {
     enum error error;
     int64_t index;             /* Log position. */
-    int64_t producer_id_first; /* PRODUCER_IDS. */
+    int64_t producer_id_first; /* PRODUCER_IDS; -1 else. */
+    int32_t node_id_taken;     /* NODE_ID_TAKE; -1 else. */
 };
 
 /* No command is larger: the engine's segments hold many. */
@@ -220,6 +274,8 @@ struct catalog_watcher {
                           const struct catalog_topic *topic); /* Still readable during the call. */
     void (*config_changed)(struct catalog_watcher *, enum catalog_resource, struct slice name);
     void (*nodes_changed)(struct catalog_watcher *);
+    /* Last, after every applied command (also one that failed) and every restore. */
+    void (*applied)(struct catalog_watcher *, int64_t index);
 };
 
 /* Any callback may be NULL. The watcher is the caller's; unwatch before it goes. */

@@ -59,20 +59,26 @@ void write_node(struct bytes_writer *writer, const struct catalog_node *node)
     put_uuid(writer, &node->incarnation_id);
     put_uuid(writer, &node->directory_id);
     put_u64(writer, (uint64_t)node->registered_ms);
+    put_u8(writer, node->shutting_down);
+    put_u8(writer, node->sync_default);
 }
 
-void read_node(struct bytes_reader *reader, struct catalog_node *ret_node)
+void read_node(struct bytes_reader *reader, uint8_t version, struct catalog_node *ret_node)
 {
     ret_node->id = (int32_t)take_u32(reader);
     ret_node->epoch = (int64_t)take_u64(reader);
     read_text_into(reader, ret_node->host, sizeof ret_node->host);
     ret_node->port = (int32_t)take_u32(reader);
     read_text_into(reader, ret_node->rack, sizeof ret_node->rack);
-    ret_node->fenced = take_u8(reader) != 0;
-    ret_node->draining = take_u8(reader) != 0;
+    ret_node->fenced = take_flag(reader);
+    ret_node->draining = take_flag(reader);
     ret_node->incarnation_id = take_uuid(reader);
     ret_node->directory_id = take_uuid(reader);
     ret_node->registered_ms = (int64_t)take_u64(reader);
+    if (version < 2)
+        return;
+    ret_node->shutting_down = take_flag(reader);
+    ret_node->sync_default = take_flag(reader);
 }
 
 void write_partition(struct bytes_writer *writer, const struct catalog_partition *partition)
@@ -85,9 +91,11 @@ void write_partition(struct bytes_writer *writer, const struct catalog_partition
     write_ids(writer, partition->elr, partition->elr_count);
     write_ids(writer, partition->adding, partition->adding_count);
     write_ids(writer, partition->removing, partition->removing_count);
+    put_u8(writer, partition->recovering);
 }
 
-void read_partition(struct bytes_reader *reader, struct catalog_partition *ret_partition)
+void read_partition(struct bytes_reader *reader, uint8_t version,
+                    struct catalog_partition *ret_partition)
 {
     ret_partition->leader = (int32_t)take_u32(reader);
     ret_partition->leader_epoch = (int32_t)take_u32(reader);
@@ -97,4 +105,5 @@ void read_partition(struct bytes_reader *reader, struct catalog_partition *ret_p
     read_ids(reader, ret_partition->elr, &ret_partition->elr_count);
     read_ids(reader, ret_partition->adding, &ret_partition->adding_count);
     read_ids(reader, ret_partition->removing, &ret_partition->removing_count);
+    ret_partition->recovering = version >= 2 && take_flag(reader);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* 64-bit hashes of the image's entries. An image's hash is their sum, so it depends on what is
  * there and not on the order it came in. Fields are hashed as numbers and counted strings, never as
- * memory, so it is the same on every machine. */
+ * memory, so it is the same on every machine. What the image gained later counts only where it is
+ * set: the hash of an older snapshot still holds. */
 #include "catalog/image.h"
 
 enum hash_kind { /* Keeps entries of different kinds apart; written nowhere. */
@@ -11,7 +12,8 @@ enum hash_kind { /* Keeps entries of different kinds apart; written nowhere. */
                  HASH_RESOURCE,
                  HASH_FEATURE,
                  HASH_CLUSTER,
-                 HASH_PRODUCER_ID
+                 HASH_PRODUCER_ID,
+                 HASH_NODE_ID
 };
 
 /* SplitMix64's finisher (Steele, Lea, Flood 2014): every input bit reaches every output bit. */
@@ -78,6 +80,8 @@ uint64_t hash_partition(const struct uuid *topic_id, int32_t index,
         total += counts[i];
     for (uint32_t i = 0; i < total; i++)
         hash_number(&hash, entry->ids[i]);
+    if (entry->recovering)
+        hash_number(&hash, 1);
     return hash;
 }
 
@@ -94,6 +98,9 @@ uint64_t hash_node(const struct catalog_node *node)
     hash_id(&hash, &node->incarnation_id);
     hash_id(&hash, &node->directory_id);
     hash_number(&hash, node->registered_ms);
+    int64_t flags = (int64_t)node->shutting_down << 1 | (int64_t)node->sync_default;
+    if (flags != 0)
+        hash_number(&hash, flags);
     return hash;
 }
 
@@ -124,6 +131,13 @@ uint64_t hash_cluster(const struct uuid *cluster_id)
 uint64_t hash_producer_id(int64_t next)
 {
     uint64_t hash = HASH_PRODUCER_ID;
+    hash_number(&hash, next);
+    return next == 0 ? 0 : hash;
+}
+
+uint64_t hash_node_id(int32_t next)
+{
+    uint64_t hash = HASH_NODE_ID;
     hash_number(&hash, next);
     return next == 0 ? 0 : hash;
 }

@@ -245,6 +245,14 @@ void image_producer_id_set(struct image *image, int64_t next)
     image->hash += hash_producer_id(next);
 }
 
+void image_node_id_set(struct image *image, int32_t next)
+{
+    ASSERT(next >= image->node_id_next);
+    image->hash -= hash_node_id(image->node_id_next);
+    image->node_id_next = next;
+    image->hash += hash_node_id(next);
+}
+
 /* ---- remembered outcomes ---- */
 
 const struct remembered_outcome *image_outcome_find(const struct image *image,
@@ -263,6 +271,7 @@ void image_outcome_remember(struct image *image, const struct uuid *id,
     slot->id = *id;
     slot->index = outcome->index;
     slot->producer_id_first = outcome->producer_id_first;
+    slot->node_id_taken = outcome->node_id_taken;
     slot->error = outcome->error;
     image->outcome_next = (image->outcome_next + 1) % CATALOG_OUTCOMES_KEPT;
     if (image->outcome_count < CATALOG_OUTCOMES_KEPT)

@@ -18,6 +18,7 @@ struct partition_entry {
     int32_t leader_epoch;
     int32_t partition_epoch;
     uint8_t replica_count, isr_count, elr_count, adding_count, removing_count;
+    bool recovering;
     int32_t ids[];
 };
 
@@ -49,6 +50,7 @@ struct remembered_outcome {
     struct uuid id;
     int64_t index;
     int64_t producer_id_first;
+    int32_t node_id_taken;
     enum error error;
 };
 
@@ -64,6 +66,7 @@ struct image {
     int64_t applied_index;
     int32_t applied_term;
     int64_t producer_id_next;
+    int32_t node_id_next; /* Above every id that was ever given. */
     uint64_t hash;
     struct topic_entry *by_name;
     struct topic_entry *by_id;
@@ -137,6 +140,7 @@ enum error image_feature_set(struct image *image, struct slice name, int16_t lev
 
 void image_cluster_set(struct image *image, const struct uuid *cluster_id);
 void image_producer_id_set(struct image *image, int64_t next);
+void image_node_id_set(struct image *image, int32_t next);
 
 /* NULL when not remembered. */
 const struct remembered_outcome *image_outcome_find(const struct image *image,
@@ -154,5 +158,6 @@ uint64_t hash_resource(const struct resource_entry *entry);
 uint64_t hash_feature(const struct feature_entry *entry);
 uint64_t hash_cluster(const struct uuid *cluster_id);
 uint64_t hash_producer_id(int64_t next);
+uint64_t hash_node_id(int32_t next);
 
 #endif

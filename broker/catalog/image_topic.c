@@ -31,6 +31,7 @@ enum error partition_entry_new(const struct catalog_partition *partition,
         .elr_count = (uint8_t)partition->elr_count,
         .adding_count = (uint8_t)partition->adding_count,
         .removing_count = (uint8_t)partition->removing_count,
+        .recovering = partition->recovering,
     };
     struct partition_entry *entry =
         memory_allocate(sizeof *entry + ids_total(&counts) * sizeof entry->ids[0]);
@@ -64,6 +65,7 @@ void partition_entry_read(const struct partition_entry *entry, int32_t index,
     ret_partition->elr_count = entry->elr_count;
     ret_partition->adding_count = entry->adding_count;
     ret_partition->removing_count = entry->removing_count;
+    ret_partition->recovering = entry->recovering;
     const int32_t *at = take_ids(entry->ids, ret_partition->replicas, entry->replica_count);
     at = take_ids(at, ret_partition->isr, entry->isr_count);
     at = take_ids(at, ret_partition->elr, entry->elr_count);

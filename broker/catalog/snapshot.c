@@ -2,10 +2,11 @@
 /* The whole image as bytes, and back.
  *
  *   "TFSC" | version 1 | applied index 8, term 4 | cluster id 16 | next producer id 8
- *   | nodes | features | configurations | topics, each with its pairs and partitions
- *   | remembered outcomes, oldest first | hash 8 | CRC-32C of all before it 4
+ *   | next node id 4 | nodes | features | configurations | topics, each with its pairs and
+ * partitions | remembered outcomes, oldest first | hash 8 | CRC-32C of all before it 4
  *
- * The hash is the image's own: what was read back must come to the same (invariant 21). */
+ * The hash is the image's own: what was read back must come to the same (invariant 21). Version 1
+ * was the single node's: no next node id, and less in nodes, partitions and outcomes. */
 #include "base/assertion.h"
 #include "base/crc32c.h"
 #include "catalog/fields.h"
@@ -13,14 +14,14 @@
 
 enum {
     SNAPSHOT_MAGIC = 0x54465343,
-    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_VERSION = 2,
     NODE_BYTES_LEAST = 62,
     FEATURE_BYTES_LEAST = 4,
     CONFIG_BYTES_LEAST = 7,
     TOPIC_BYTES_LEAST = 34,
     PARTITION_BYTES_LEAST = 17,
     PAIR_BYTES_LEAST = 4,
-    OUTCOME_BYTES = 34
+    OUTCOME_BYTES_LEAST = 34
 };
 
 /* ---- writing ---- */
@@ -63,6 +64,7 @@ static void write_outcomes(struct bytes_writer *writer, const struct image *imag
         put_u64(writer, (uint64_t)outcome->producer_id_first);
         /* Kafka's number: ours is a row of a list that grows. */
         put_u16(writer, (uint16_t)error_to_kafka(outcome->error));
+        put_u32(writer, (uint32_t)outcome->node_id_taken);
     }
 }
 
@@ -76,6 +78,7 @@ enum error catalog_snapshot(const struct catalog *catalog, uint8_t **ret_bytes, 
     put_u32(&writer, (uint32_t)image->applied_term);
     put_uuid(&writer, &image->cluster_id);
     put_u64(&writer, (uint64_t)image->producer_id_next);
+    put_u32(&writer, (uint32_t)image->node_id_next);
     put_u32(&writer, image->nodes.count);
     for (uint32_t i = 0; i < image->nodes.count; i++)
         write_node(&writer, image_node_at(image, i));
@@ -109,6 +112,11 @@ enum error catalog_snapshot(const struct catalog *catalog, uint8_t **ret_bytes, 
 }
 
 /* ---- reading; each function leaves what it cannot use to image_free ---- */
+
+struct source {
+    struct bytes_reader reader;
+    uint8_t version;
+};
 
 static enum error read_failure(const struct bytes_reader *reader)
 {
@@ -148,13 +156,14 @@ static enum error read_config(struct bytes_reader *reader, enum config_scope sco
     return read_failure(reader);
 }
 
-static enum error read_nodes(struct bytes_reader *reader, struct image *image)
+static enum error read_nodes(struct source *source, struct image *image)
 {
+    struct bytes_reader *reader = &source->reader;
     uint32_t count = take_count(reader, NODE_BYTES_LEAST);
     enum error error = ERROR_NONE;
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++) {
         struct catalog_node node = {.id = -1};
-        read_node(reader, &node);
+        read_node(reader, source->version, &node);
         if (reader->failed || node.id < 0 || image_node_find(image, node.id) != NULL)
             return ERROR_MALFORMED;
         error = image_node_set(image, &node);
@@ -197,8 +206,9 @@ static enum error read_configs(struct bytes_reader *reader, struct image *image)
     return read_failure(reader);
 }
 
-static enum error read_partitions(struct bytes_reader *reader, struct topic_entry *entry)
+static enum error read_partitions(struct source *source, struct topic_entry *entry)
 {
+    struct bytes_reader *reader = &source->reader;
     uint32_t count = take_count(reader, PARTITION_BYTES_LEAST);
     if (count > CATALOG_TOPIC_PARTITIONS_MAX || reader->failed)
         return ERROR_MALFORMED;
@@ -207,7 +217,7 @@ static enum error read_partitions(struct bytes_reader *reader, struct topic_entr
         return ERROR_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         struct catalog_partition partition;
-        read_partition(reader, &partition);
+        read_partition(reader, source->version, &partition);
         if (reader->failed)
             return ERROR_MALFORMED;
         enum error error = partition_entry_new(&partition, &entry->partitions[i]);
@@ -218,8 +228,9 @@ static enum error read_partitions(struct bytes_reader *reader, struct topic_entr
     return ERROR_NONE;
 }
 
-static enum error read_topic(struct bytes_reader *reader, struct image *image)
+static enum error read_topic(struct source *source, struct image *image)
 {
+    struct bytes_reader *reader = &source->reader;
     struct slice name = read_text(reader);
     struct uuid id = take_uuid(reader);
     int64_t created_ms = (int64_t)take_u64(reader);
@@ -234,7 +245,7 @@ static enum error read_topic(struct bytes_reader *reader, struct image *image)
     error = read_config(reader, CONFIG_TOPIC, &config);
     if (error == ERROR_NONE) {
         image_topic_configure(NULL, entry, config);
-        error = read_partitions(reader, entry);
+        error = read_partitions(source, entry);
     }
     if (error == ERROR_NONE)
         error = image_topic_insert(image, entry);
@@ -243,12 +254,13 @@ static enum error read_topic(struct bytes_reader *reader, struct image *image)
     return error;
 }
 
-static enum error read_topics(struct bytes_reader *reader, struct image *image)
+static enum error read_topics(struct source *source, struct image *image)
 {
+    struct bytes_reader *reader = &source->reader;
     uint32_t count = take_count(reader, TOPIC_BYTES_LEAST);
     enum error error = read_failure(reader);
     for (uint32_t i = 0; i < count && error == ERROR_NONE; i++)
-        error = read_topic(reader, image);
+        error = read_topic(source, image);
     return error;
 }
 
@@ -261,9 +273,10 @@ static enum error error_of_kafka(int16_t kafka)
     return ERROR_UNKNOWN_SERVER;
 }
 
-static enum error read_outcomes(struct bytes_reader *reader, struct image *image)
+static enum error read_outcomes(struct source *source, struct image *image)
 {
-    uint32_t count = take_count(reader, OUTCOME_BYTES);
+    struct bytes_reader *reader = &source->reader;
+    uint32_t count = take_count(reader, OUTCOME_BYTES_LEAST);
     if (count > CATALOG_OUTCOMES_KEPT)
         return ERROR_MALFORMED;
     for (uint32_t i = 0; i < count; i++) {
@@ -271,16 +284,32 @@ static enum error read_outcomes(struct bytes_reader *reader, struct image *image
         struct catalog_outcome outcome = {.index = (int64_t)take_u64(reader)};
         outcome.producer_id_first = (int64_t)take_u64(reader);
         outcome.error = error_of_kafka((int16_t)take_u16(reader));
+        outcome.node_id_taken = source->version >= 2 ? (int32_t)take_u32(reader) : -1;
         image_outcome_remember(image, &id, &outcome);
     }
     return read_failure(reader);
 }
 
-static enum error read_image(struct bytes_reader *reader, struct image *image)
+/* Ids of nodes are given, also where version 1 did not say so. */
+static enum error know_node_ids(struct image *image)
 {
+    if (image->nodes.count == 0)
+        return ERROR_NONE;
+    int32_t last = image_node_at(image, image->nodes.count - 1)->id;
+    if (last == INT32_MAX)
+        return ERROR_MALFORMED;
+    if (last >= image->node_id_next)
+        image_node_id_set(image, last + 1);
+    return ERROR_NONE;
+}
+
+static enum error read_image(struct source *source, struct image *image)
+{
+    struct bytes_reader *reader = &source->reader;
     if (take_u32(reader) != SNAPSHOT_MAGIC)
         return ERROR_MALFORMED;
-    if (take_u8(reader) != SNAPSHOT_VERSION)
+    source->version = take_u8(reader);
+    if (source->version == 0 || source->version > SNAPSHOT_VERSION)
         return ERROR_UNSUPPORTED_VERSION;
     image->applied_index = (int64_t)take_u64(reader);
     image->applied_term = (int32_t)take_u32(reader);
@@ -290,20 +319,27 @@ static enum error read_image(struct bytes_reader *reader, struct image *image)
     if (reader->failed || image->applied_index < 0 || producer_id_next < 0)
         return ERROR_MALFORMED;
     image_producer_id_set(image, producer_id_next);
-    enum error error = read_nodes(reader, image);
+    if (source->version >= 2) {
+        int32_t node_id_next = (int32_t)take_u32(reader);
+        if (reader->failed || node_id_next < 0)
+            return ERROR_MALFORMED;
+        image_node_id_set(image, node_id_next);
+    }
+    enum error error = read_nodes(source, image);
     if (error == ERROR_NONE)
         error = read_features(reader, image);
     if (error == ERROR_NONE)
         error = read_configs(reader, image);
     if (error == ERROR_NONE)
-        error = read_topics(reader, image);
+        error = read_topics(source, image);
     if (error == ERROR_NONE)
-        error = read_outcomes(reader, image);
+        error = read_outcomes(source, image);
     if (error != ERROR_NONE)
         return error;
     uint64_t hash = take_u64(reader);
-    bool whole = !reader->failed && reader->at == reader->end && hash == image->hash;
-    return whole ? ERROR_NONE : ERROR_MALFORMED;
+    if (reader->failed || reader->at != reader->end || hash != image->hash)
+        return ERROR_MALFORMED;
+    return know_node_ids(image);
 }
 
 /* ---- replacing the image ---- */
@@ -346,8 +382,8 @@ enum error catalog_restore(struct catalog *catalog, const uint8_t *bytes, size_t
     enum error error = image_new(&image);
     if (error != ERROR_NONE)
         return error;
-    struct bytes_reader reader = {.at = bytes, .end = bytes + size - sizeof(uint32_t)};
-    error = read_image(&reader, image);
+    struct source source = {.reader = {.at = bytes, .end = bytes + size - sizeof(uint32_t)}};
+    error = read_image(&source, image);
     if (error != ERROR_NONE) {
         image_free(image);
         return error;
@@ -358,6 +394,7 @@ enum error catalog_restore(struct catalog *catalog, const uint8_t *bytes, size_t
     notify_configs(catalog, image, old, false);
     notify_configs(catalog, old, image, true);
     notify_topics(catalog, old);
+    notify_applied(catalog);
     image_free(old);
     return ERROR_NONE;
 }

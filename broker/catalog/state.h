@@ -17,6 +17,7 @@ void notify_topic_deleted(struct catalog *catalog, const struct topic_entry *ent
 void notify_config_changed(struct catalog *catalog, enum catalog_resource resource,
                            struct slice name);
 void notify_nodes_changed(struct catalog *catalog);
+void notify_applied(struct catalog *catalog);
 
 /* One decoded command on its way into the image. */
 struct apply {
@@ -31,7 +32,6 @@ struct apply {
 enum error apply_topic_create(struct apply *apply);
 enum error apply_topic_delete(struct apply *apply);
 enum error apply_partitions_add(struct apply *apply);
-enum error apply_partition_change(struct apply *apply);
 enum error apply_config_set(struct apply *apply);
 
 #endif

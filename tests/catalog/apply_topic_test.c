@@ -158,92 +158,6 @@ static void partitions_are_added(void **state)
     assert_error(f, &add, ERROR_UNKNOWN_TOPIC_ID);
 }
 
-static struct catalog_command change_of(const struct catalog_fixture *f)
-{
-    struct catalog_command command = {.kind = CATALOG_PARTITION_CHANGE, .topic_id = id_of(1)};
-    command.partition = partition_of(f, "orders", 0);
-    return command;
-}
-
-/* An election: another leader, the next epoch, and both epochs only grow. */
-static void a_partition_changes_leader(void **state)
-{
-    struct catalog_fixture *f = *state;
-    make_topic(f, "orders", 1, 1);
-    struct catalog_command change = change_of(f);
-    change.partition.leader = 2;
-    change.partition.leader_epoch = 1;
-    change.partition.isr_count = 2;
-    change.partition.isr[0] = 2;
-    change.partition.isr[1] = 3;
-    change.partition.elr_count = 1;
-    change.partition.elr[0] = 1;
-    assert_int_equal(apply(f, &change).error, ERROR_NONE);
-
-    struct catalog_partition partition = partition_of(f, "orders", 0);
-    assert_int_equal(partition.leader, 2);
-    assert_int_equal(partition.leader_epoch, 1);
-    assert_int_equal(partition.partition_epoch, 1);
-    assert_int_equal(partition.isr_count, 2);
-    assert_int_equal(partition.elr[0], 1);
-    assert_error(f, &change, ERROR_INVALID_REPLICATION_UPDATE); /* The epoch moved on. */
-}
-
-/* Whatever would break an invariant is refused at the log position, whatever the proposer saw. */
-static void a_partition_change_that_cannot_be_is_refused(void **state)
-{
-    struct catalog_fixture *f = *state;
-    make_topic(f, "orders", 1, 1);
-    struct catalog_command change = change_of(f);
-    change.topic_id = id_of(9);
-    assert_error(f, &change, ERROR_UNKNOWN_TOPIC_ID);
-    change = change_of(f);
-    change.partition.index = 1;
-    assert_error(f, &change, ERROR_UNKNOWN_TOPIC_OR_PARTITION);
-    change = change_of(f);
-    change.partition.leader_epoch = -1;
-    assert_error(f, &change, ERROR_FENCED_LEADER_EPOCH);
-    change.partition.leader_epoch = 2;
-    assert_error(f, &change, ERROR_UNKNOWN_LEADER_EPOCH);
-    change = change_of(f);
-    change.partition.leader = 2; /* Without a new epoch. */
-    assert_error(f, &change, ERROR_INVALID_REQUEST);
-    change = change_of(f);
-    change.partition.isr[0] = 2; /* 2 twice, and the leader not in sync. */
-    assert_error(f, &change, ERROR_INVALID_REQUEST);
-    change = change_of(f);
-    change.partition.isr[2] = 7; /* No replica. */
-    assert_error(f, &change, ERROR_INVALID_REQUEST);
-    change = change_of(f);
-    change.partition.elr[0] = 3; /* In sync. */
-    change.partition.elr_count = 1;
-    assert_error(f, &change, ERROR_INVALID_REQUEST);
-    change = change_of(f);
-    change.partition.replicas[0] = 8; /* Not registered. */
-    assert_error(f, &change, ERROR_INVALID_REPLICA_ASSIGNMENT);
-    change = change_of(f);
-    change.partition.adding[0] = 8;
-    change.partition.adding_count = 1;
-    assert_error(f, &change, ERROR_INVALID_REPLICA_ASSIGNMENT);
-}
-
-/* KIP-841: a fenced node does not come back into the in-sync set. */
-static void a_fenced_node_does_not_join_the_isr(void **state)
-{
-    struct catalog_fixture *f = *state;
-    make_topic(f, "orders", 1, 1);
-    struct catalog_command change = change_of(f);
-    change.partition.isr_count = 2;
-    assert_int_equal(apply(f, &change).error, ERROR_NONE);
-    struct catalog_command fence = {.kind = CATALOG_NODE_FENCE, .node_id = 3, .fenced = true};
-    assert_int_equal(apply(f, &fence).error, ERROR_NONE);
-
-    change = change_of(f);
-    change.partition.isr[2] = 3;
-    change.partition.isr_count = 3;
-    assert_error(f, &change, ERROR_INELIGIBLE_REPLICA);
-}
-
 int main(void)
 {
 #define WITH_CATALOG(name)                                                                         \
@@ -255,9 +169,6 @@ int main(void)
         WITH_CATALOG(a_fenced_node_does_not_lead_a_new_partition),
         WITH_CATALOG(a_topic_is_deleted),
         WITH_CATALOG(partitions_are_added),
-        WITH_CATALOG(a_partition_changes_leader),
-        WITH_CATALOG(a_partition_change_that_cannot_be_is_refused),
-        WITH_CATALOG(a_fenced_node_does_not_join_the_isr),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

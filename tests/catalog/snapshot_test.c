@@ -11,8 +11,7 @@
 enum { HISTORY = 600, NAMES = 12 };
 
 /* One random command; many of them fail, which is a part of it. */
-static void random_command(struct random *random, struct catalog *catalog,
-                           struct catalog_command *command, char name[32],
+static void random_command(struct random *random, struct catalog_command *command, char name[32],
                            struct catalog_pair pairs[2])
 {
     static const char *const keys[] = {"retention.ms", "cleanup.policy", "no.such.key"};
@@ -54,16 +53,9 @@ static void random_command(struct random *random, struct catalog *catalog,
                                             .cluster_id = id_of(77),
                                             .node_id = 1};
         break;
-    default: {
-        *command =
-            (struct catalog_command){.kind = CATALOG_PARTITION_CHANGE, .topic_id = id_of(number)};
-        const struct catalog_topic *topic = catalog_topic_find_id(catalog, &command->topic_id);
-        if (topic != NULL && catalog_partition_find(catalog, topic, 0, &command->partition)) {
-            command->partition.leader = command->partition.isr[command->partition.isr_count - 1];
-            command->partition.leader_epoch++;
-        }
+    default:
+        *command = (struct catalog_command){.kind = CATALOG_NODE_ID_TAKE};
         break;
-    }
     }
     if (random_below(random, 4) == 0) /* Some ids come again. */
         command->id = id_of((uint8_t)random_below(random, 200));
@@ -84,7 +76,7 @@ static void history_make(struct history *history, struct catalog_fixture *f, uin
         struct catalog_command command;
         struct catalog_pair pairs[2];
         char name[32];
-        random_command(&random, f->catalog, &command, name, pairs);
+        random_command(&random, &command, name, pairs);
         assert_int_equal(catalog_command_encode(&command, &history->bytes[i], &history->sizes[i]),
                          ERROR_NONE);
         history->errors[i] =

@@ -23,7 +23,8 @@ static struct catalog *new_catalog(void)
     return catalog;
 }
 
-/* What decodes encodes to the same bytes. */
+/* What decodes encodes to the same bytes, or, in an older version, to bytes of the present one that
+ * do. */
 static void check_round_trip(const uint8_t *bytes, size_t size)
 {
     struct catalog_command command;
@@ -34,7 +35,13 @@ static void check_round_trip(const uint8_t *bytes, size_t size)
         size_t again_size = 0;
         enum error error = catalog_command_encode(&command, &again, &again_size);
         ASSERT(error == ERROR_NONE);
-        ASSERT(again_size == size);
+        if (bytes[0] == again[0]) {
+            ASSERT(again_size == size);
+            ASSERT(memcmp(again, bytes, size) == 0);
+        } else {
+            ASSERT(again[0] > bytes[0]);
+            check_round_trip(again, again_size);
+        }
         memory_free(again);
     }
     arena_done(&arena);

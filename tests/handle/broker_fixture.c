@@ -17,7 +17,8 @@ enum { ARENA_BYTES = 64 << 20 };
 static void apply_now(struct catalog_proposer *proposer, struct catalog_proposal *proposal)
 {
     struct broker_fixture *f = container_of(proposer, struct broker_fixture, proposer);
-    struct catalog_outcome outcome = {.error = f->proposer_error, .producer_id_first = -1};
+    struct catalog_outcome outcome = {
+        .error = f->proposer_error, .producer_id_first = -1, .node_id_taken = -1};
     f->proposal_count++;
     if (f->proposer_error == ERROR_NONE)
         outcome = catalog_apply(f->broker.catalog, ++f->index, 1, proposal->bytes, proposal->size);
