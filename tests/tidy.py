@@ -37,7 +37,8 @@ MAY_INCLUDE = {
     "handle": {"base", "record", "wire", "log", "partition", "catalog", "group", "secure"},
     # Each loop owns the codec contexts its connections decompress with.
     "net": {"base", "record", "wire", "secure", "handle"},
-    "replicate": {"base", "record", "wire", "partition", "catalog"},
+    # The controller implements what handlers ask of the cluster: handle/membership.h.
+    "replicate": {"base", "record", "wire", "partition", "catalog", "handle"},
     # A file operation is the handler call a request would be, with the request's own structs; reads of
     # committed bytes go to the log without a loop.
     "fs": {"base", "record", "wire", "log", "partition", "catalog", "group", "handle"},

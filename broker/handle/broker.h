@@ -8,8 +8,12 @@
 #include "catalog/catalog.h"
 #include "partition/partition.h"
 
-struct group_coordinator;
+struct caller;
+struct cluster_view;
 struct fetch_sessions;
+struct formation;
+struct group_coordinator;
+struct membership;
 struct producer_ids;
 
 struct broker {
@@ -29,7 +33,13 @@ struct broker {
     /* Who leads the metadata quorum, -1: nobody known. NULL: this node. */
     int32_t (*controller_id)(const struct broker *broker);
     void *controller_context;
-    uint32_t partitions_pending; /* Proposed by this node and not made or refused yet. */
+    /* Of a node in a cluster; each NULL in a cluster of one. */
+    struct caller *caller;         /* wire/call.h: to other nodes. */
+    struct membership *membership; /* handle/membership.h: this node's controller. */
+    struct formation
+        *formation; /* The same header: while the daemon knows more than the catalog. */
+    struct cluster_view *cluster_view; /* handle/cluster_view.h; there in a cluster of one too. */
+    uint32_t partitions_pending;       /* Proposed by this node and not made or refused yet. */
     bool stopping;
     bool offsets_topic_pending; /* __consumer_offsets is being made. */
 };

@@ -38,7 +38,7 @@ static void contradictions_are_refused(void **state)
     refuses_together(CONFIG_TOPIC, "min.compaction.lag.ms", "10", "max.compaction.lag.ms", "9");
     refuses_together(CONFIG_NODE, "group.min.session.timeout.ms", "1800001", NULL, NULL);
     refuses_together(CONFIG_NODE, "replica.fetch.wait.max.ms", "30001", NULL, NULL);
-    refuses_together(CONFIG_NODE, "broker.heartbeat.interval.ms", "4501", NULL, NULL);
+    refuses_together(CONFIG_NODE, "broker.heartbeat.interval.ms", "1001", NULL, NULL);
     refuses_together(CONFIG_NODE, "log.cleaner.min.compaction.lag.ms", "2",
                      "log.cleaner.max.compaction.lag.ms", "1");
 }

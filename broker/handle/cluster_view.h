@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator sees of the cluster, as data: each node's state and the last events, for the
+ * mount's .brokers and .cluster and for requests that describe nodes.
+ *
+ *   catalog (registered, fenced, replicas) ---.
+ *   controller's sessions or its answers -----+--> cluster_view_node, cluster_view_event
+ *   quorum (leader) --------------------------'
+ *
+ * Events are made on every node from what its catalog applies, so each node tells the same story
+ * (since it started). Inside the monitor. */
+#ifndef BROKER_HANDLE_CLUSTER_VIEW_H
+#define BROKER_HANDLE_CLUSTER_VIEW_H
+
+#include "catalog/catalog.h"
+
+enum {
+    CLUSTER_EVENTS_KEPT = 1000,
+    CLUSTER_EVENT_BYTES = 200, /* With the NUL. */
+    CLUSTER_VERSION_BYTES = 32
+};
+
+enum cluster_node_state {
+    CLUSTER_NODE_ALIVE,
+    CLUSTER_NODE_FENCED,
+    CLUSTER_NODE_DRAINING, /* Alive, and asked to give its replicas away. */
+    CLUSTER_NODE_SHUTTING_DOWN
+};
+
+/* What a heartbeat says beside the catalog. Numbers are -1 while they are not known. */
+struct cluster_node_report {
+    char version[CLUSTER_VERSION_BYTES]; /* "" : not known. */
+    int64_t disk_total_bytes;
+    int64_t disk_free_bytes;
+    int64_t applied_index;
+    int64_t heard_ms; /* Wall clock. */
+};
+
+struct cluster_node_view {
+    int32_t node_id;
+    enum cluster_node_state state;
+    bool drained;      /* Draining, and no replica is left. */
+    int64_t uptime_ms; /* Since it registered; -1 while it is fenced. */
+    uint32_t leaders;
+    uint32_t replicas; /* Those it is being given included. */
+    struct cluster_node_report report;
+};
+
+struct cluster_event {
+    int64_t wall_clock_ms;
+    char text[CLUSTER_EVENT_BYTES]; /* "node 2 fenced: 12 leaders moved, 0 without leader". */
+};
+
+struct cluster_view;
+
+/* Watches the catalog until it is freed. */
+enum error cluster_view_new(struct executor *executor, struct catalog *catalog,
+                            struct cluster_view **ret_view);
+/* Accepts NULL. */
+void cluster_view_free(struct cluster_view *view);
+
+/* "alive", "fenced", "draining", "shutting down". */
+const char *cluster_node_state_text(enum cluster_node_state state);
+
+/* False when there is no such node. O(1) but after a change of the catalog: then O(partitions). */
+bool cluster_view_node(struct cluster_view *view, int32_t node_id,
+                       struct cluster_node_view *ret_node);
+
+/* Partitions with no leader, and with fewer in-sync replicas than replicas (those being added do
+ * not count), of the whole cluster. */
+void cluster_view_partitions(struct cluster_view *view, uint32_t *ret_offline,
+                             uint32_t *ret_under_replicated);
+
+/* Oldest first. */
+void cluster_view_event_each(const struct cluster_view *view,
+                             void (*each)(void *context, const struct cluster_event *event),
+                             void *context);
+/* How many there have been: to wait for more. */
+uint64_t cluster_view_event_count(const struct cluster_view *view);
+
+/* ---- for those who know ---- */
+
+/* What a heartbeat of the node said. Without memory for a new node it is left out until the next.
+ */
+void cluster_view_report(struct cluster_view *view, int32_t node_id,
+                         const struct cluster_node_report *report);
+/* False when nothing is known of it. */
+bool cluster_view_reported(const struct cluster_view *view, int32_t node_id,
+                           struct cluster_node_report *ret_report);
+
+void cluster_view_event_add(struct cluster_view *view, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
