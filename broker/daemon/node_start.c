@@ -92,6 +92,9 @@ enum error node_start(struct node *node)
 {
     struct executor *executor = monitor_executor(node->control.monitor);
     node->started_ns = executor_monotonic_ns(executor);
+    if (node->settings->cluster.node_count > 0)
+        return failure_because(&node->failure, ERROR_INVALID_CONFIG,
+                               "topicfs.nodes: clusters of several nodes are not supported yet");
     enum error error = port_open(node);
     if (error != ERROR_NONE)
         return error;

@@ -5,6 +5,7 @@
 #include "base/assertion.h"
 #include "base/memory.h"
 #include "fs/mount.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -206,14 +207,18 @@ static enum error choose_mount(const struct options *options, struct settings *s
 
 /* ---- cluster ---- */
 
-/* Whoever lists nodes expects replicas: a node that ran alone all the same would be a trap. */
-static enum error check_cluster(const struct settings *settings, struct failure *failure)
+/* Relative to where the command was typed, as every path. */
+static enum error choose_cluster(struct settings *settings, struct failure *failure)
 {
-    const char *list = config_node_value(settings->config, "topicfs.nodes", NULL);
-    struct slice element;
-    if (config_list_next(&list, &element))
+    enum error error = cluster_settings_load(settings->config, &settings->cluster, failure);
+    if (error != ERROR_NONE || settings->cluster.token_file == NULL)
+        return error;
+    char *path = absolute_path(slice_of(settings->cluster.token_file));
+    if (path == NULL)
         return failure_because(failure, ERROR_INVALID_CONFIG,
-                               "topicfs.nodes: clusters of several nodes are not supported yet");
+                               "topicfs.token.file is too long a path");
+    memory_free(settings->cluster.token_file);
+    settings->cluster.token_file = path;
     return ERROR_NONE;
 }
 
@@ -310,20 +315,72 @@ static enum error choose_advertised(struct settings *settings, struct failure *f
     return ERROR_NONE;
 }
 
+/* A node of a list listens where the list says it is, and for this machine on loopback too. */
+static enum error listen_as_listed(struct settings *settings, struct failure *failure)
+{
+    struct cluster_settings *cluster = &settings->cluster;
+    enum error error = cluster_self_by_address(cluster, &cluster->self, failure);
+    if (error != ERROR_NONE)
+        return error;
+    const struct bootstrap_address *self = &cluster->nodes[cluster->self];
+    struct address address;
+    error = address_resolve(self->host, self->port, &address, failure);
+    if (error != ERROR_NONE)
+        return error;
+    struct endpoint *listener = &settings->listeners[settings->listener_count++];
+    *listener = (struct endpoint){.name = "PLAINTEXT", .port = self->port};
+    memcpy(listener->host, self->host, sizeof self->host);
+    if (!address_is_loopback(&address))
+        settings->listeners[settings->listener_count++] =
+            (struct endpoint){.name = "LOCAL", .host = "127.0.0.1", .port = self->port};
+    return choose_advertised(settings, failure);
+}
+
+static bool listeners_are_set(const struct settings *settings)
+{
+    enum config_source source;
+    (void)config_node_value(settings->config, "listeners", &source);
+    return source != CONFIG_SOURCE_DEFAULT;
+}
+
+/* The others know this node by what the list says, unless it is told to say something else. */
+static void advertise_as_listed(struct settings *settings)
+{
+    const struct cluster_settings *cluster = &settings->cluster;
+    if (cluster->self < 0 ||
+        config_node_value(settings->config, "advertised.listeners", NULL) != NULL)
+        return;
+    const struct bootstrap_address *self = &cluster->nodes[cluster->self];
+    for (uint32_t i = 0; i < settings->listener_count; i++) {
+        if (settings->advertised[i].port == self->port)
+            memcpy(settings->advertised[i].host, self->host, sizeof self->host);
+    }
+}
+
 static enum error choose_listeners(struct settings *settings, struct failure *failure)
 {
+    struct cluster_settings *cluster = &settings->cluster;
     settings->listeners = memory_allocate_array(ENDPOINTS_MAX, sizeof *settings->listeners);
     settings->advertised = memory_allocate_array(ENDPOINTS_MAX, sizeof *settings->advertised);
     if (settings->listeners == NULL || settings->advertised == NULL)
         return ERROR_OUT_OF_MEMORY;
+    if (cluster->node_count > 0 && !listeners_are_set(settings))
+        return listen_as_listed(settings, failure);
     const char *list = config_node_value(settings->config, "listeners", NULL);
     enum error error = endpoint_parse_list("listeners", list, settings->listeners,
                                            &settings->listener_count, failure);
     for (uint32_t i = 0; error == ERROR_NONE && i < settings->listener_count; i++)
         error = check_protocol(settings, &settings->listeners[i], failure);
+    if (error == ERROR_NONE)
+        error = choose_advertised(settings, failure);
     if (error != ERROR_NONE)
         return error;
-    return choose_advertised(settings, failure);
+    cluster->self = cluster_self_by_port(cluster, settings->advertised, settings->listener_count);
+    if (cluster->self < 0)
+        cluster->self =
+            cluster_self_by_port(cluster, settings->listeners, settings->listener_count);
+    advertise_as_listed(settings);
+    return ERROR_NONE;
 }
 
 /* ---- all ---- */
@@ -342,7 +399,7 @@ enum error settings_load(const struct options *options, struct settings *ret_set
     if (error == ERROR_NONE)
         error = choose_mount(options, &settings, failure);
     if (error == ERROR_NONE)
-        error = check_cluster(&settings, failure);
+        error = choose_cluster(&settings, failure);
     if (error == ERROR_NONE)
         error = choose_listeners(&settings, failure);
     if (error != ERROR_NONE) {
@@ -350,7 +407,9 @@ enum error settings_load(const struct options *options, struct settings *ret_set
         return error;
     }
     choose_limits(&settings);
-    settings.node_id = (int32_t)config_node_number(settings.config, "node.id");
+    settings.node_id = settings.cluster.node_count > 0
+                           ? settings.cluster.wanted_node_id
+                           : (int32_t)config_node_number(settings.config, "node.id");
     *ret_settings = settings;
     return ERROR_NONE;
 }
@@ -364,6 +423,7 @@ void settings_done(struct settings *settings)
     memory_free(settings->report_file);
     memory_free(settings->listeners);
     memory_free(settings->advertised);
+    cluster_settings_done(&settings->cluster);
     *settings = (struct settings){0};
 }
 

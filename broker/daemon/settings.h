@@ -5,6 +5,7 @@
 #define BROKER_DAEMON_SETTINGS_H
 
 #include "catalog/config.h"
+#include "daemon/cluster_settings.h"
 #include "daemon/endpoint.h"
 #include "daemon/options.h"
 #include "fs/options.h"
@@ -12,7 +13,8 @@
 
 struct settings {
     struct config_set *config;
-    int32_t node_id;
+    struct cluster_settings cluster;
+    int32_t node_id;      /* In a cluster -1 until it is agreed, unless it is set. */
     char *data_directory; /* Absolute. */
     char *mount_point;    /* Absolute; NULL: none. */
     struct mount_options mount_options;

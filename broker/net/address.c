@@ -55,6 +55,21 @@ enum error address_resolve(const char *host, uint16_t port, struct address *ret_
     return ERROR_NONE;
 }
 
+bool address_is_local(const struct address *address)
+{
+    struct address any_port = *address;
+    if (any_port.storage.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&any_port.storage)->sin6_port = 0;
+    else
+        ((struct sockaddr_in *)&any_port.storage)->sin_port = 0;
+    int probe = socket(any_port.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return false;
+    bool local = bind(probe, (struct sockaddr *)&any_port.storage, any_port.size) == 0;
+    (void)close(probe);
+    return local;
+}
+
 void address_key(const struct address *address, uint8_t ret_key[16])
 {
     static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

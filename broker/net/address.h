@@ -23,6 +23,9 @@ enum error address_resolve(const char *host, uint16_t port, struct address *ret_
 /* 127.0.0.0/8 and ::1, also as an IPv4 address mapped into IPv6. */
 bool address_is_loopback(const struct address *address);
 
+/* An address of this machine: one can be bound to it. */
+bool address_is_local(const struct address *address);
+
 /* "127.0.0.1", "2001:db8::1"; a mapped IPv4 address prints as IPv4. */
 void address_text(const struct address *address, char ret_text[ADDRESS_TEXT_BYTES]);
 

@@ -49,7 +49,7 @@ refused 'a name that is nowhere' 'resolve nowhere.example.com' "${here[@]}" --ov
 refused 'an advertised name of no listener' 'listeners has no C' "${here[@]}" \
     --override advertised.listeners=C://localhost:1
 
-refused 'a cluster, which is not there yet' 'topicfs.nodes: clusters' "${here[@]}" \
+refused 'a list of nodes without a token' 'topicfs.nodes needs topicfs.token.file' "${here[@]}" \
     --override topicfs.nodes=localhost:1,localhost:2
 refused 'an unknown mount option' '-o rw,akcs=1: akcs=1 is no mount option' -f --override "log.dirs=$data" \
     -o rw,akcs=1 "$TEST_DIR"
