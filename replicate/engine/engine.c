@@ -185,6 +185,8 @@ static void state_publish(struct engine *engine)
         .role = role_of(raft_state(&engine->raft)),
         .leader_id = leader,
         .term = raft_current_term(&engine->raft),
+        .settled = raft_state(&engine->raft) == RAFT_LEADER &&
+                   engine->settled_term == raft_current_term(&engine->raft),
         .commit_index = raft_commit_index(&engine->raft),
         .applied_index = raft_last_applied(&engine->raft),
         .snapshot_index = engine->snapshot_index,
@@ -196,7 +198,7 @@ static void state_publish(struct engine *engine)
     unlock(engine);
     if (engine->changed == NULL ||
         (before.role == state.role && before.leader_id == state.leader_id &&
-         before.term == state.term))
+         before.term == state.term && before.settled == state.settled))
         return;
     engine_monitor_enter(engine);
     engine->changed(engine->context, &state);
@@ -234,27 +236,31 @@ static void become_ready(struct engine *engine, enum error error)
 static void barrier_done(struct raft_barrier *barrier, int status)
 {
     struct engine *engine = container_of(barrier, struct engine, barrier);
+    engine->barrier_sent = false; /* When leadership went away: again with the next. */
+    if (status == 0)
+        engine->settled_term = engine->barrier_term;
     state_publish(engine);
     if (status == 0)
         become_ready(engine, ERROR_NONE);
     else if (engine->closed != NULL)
         become_ready(engine, ERROR_CLOSING);
-    else
-        engine->barrier_sent = false; /* Leadership went away: again with the next. */
 }
 
-/* The first leadership, or the first leader that was heard and caught up with, is noticed. */
+/* A new leader applies what it has before it speaks for the quorum; the first leader that was heard
+ * and caught up with is noticed. */
 static void ready_look(struct engine *engine)
 {
-    if (engine->ready == NULL)
-        return;
+    uint64_t term = raft_current_term(&engine->raft);
     if (raft_state(&engine->raft) == RAFT_LEADER) {
-        if (!engine->barrier_sent)
-            engine->barrier_sent = raft_barrier(&engine->raft, &engine->barrier, barrier_done) == 0;
+        if (engine->barrier_sent || engine->settled_term == term)
+            return;
+        engine->barrier_term = term;
+        engine->barrier_sent = raft_barrier(&engine->raft, &engine->barrier, barrier_done) == 0;
         return;
     }
-    if (raft_state(&engine->raft) == RAFT_FOLLOWER && engine->state.leader_id != 0 &&
-        engine->leader_commit != 0 && raft_last_applied(&engine->raft) >= engine->leader_commit)
+    if (engine->ready != NULL && raft_state(&engine->raft) == RAFT_FOLLOWER &&
+        engine->state.leader_id != 0 && engine->leader_commit != 0 &&
+        raft_last_applied(&engine->raft) >= engine->leader_commit)
         become_ready(engine, ERROR_NONE);
 }
 

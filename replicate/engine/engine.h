@@ -26,6 +26,7 @@ struct engine_state {
     enum engine_role role;
     uint64_t leader_id; /* 0: none known. */
     uint64_t term;
+    bool settled; /* It leads, and has applied all that leaders before it committed. */
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
@@ -56,7 +57,8 @@ struct engine_options {
     uint32_t member_count;
     uint32_t election_timeout_ms; /* 0: 1000. Heartbeats are sent at a fifth of it. */
     uint32_t snapshot_threshold;  /* Entries between two snapshots; 0: 1024. */
-    /* Role, leader or term changed. On the engine's thread, inside the monitor; may be NULL. */
+    /* Role, leader, term or settled changed. On the engine's thread, inside the monitor; may be
+     * NULL. */
     void (*changed)(void *context, const struct engine_state *state);
     /* Once: this node knows a leader (or leads) and has applied all it then knew to be committed;
      * or CLOSING. On the engine's thread, outside the monitor. */

@@ -22,7 +22,9 @@ struct engine {
     struct raft raft;
     struct raft_io *io; /* NULL until libraft was made. */
     struct raft_fsm machine;
-    struct raft_barrier barrier; /* Of the first leadership: everything recovered is applied. */
+    struct raft_barrier barrier; /* Of a leadership's beginning: what it has is applied. */
+    uint64_t barrier_term;
+    uint64_t settled_term; /* Of the last barrier that was reached; 0: none. */
     struct catalog_proposer proposer;
     struct engine_host *host;
     struct monitor *monitor; /* NULL: one thread. */
