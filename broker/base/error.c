@@ -33,6 +33,15 @@ int16_t error_to_kafka(enum error error)
     return row_of(error)->kafka;
 }
 
+enum error error_from_kafka(int16_t code)
+{
+    for (int error = 0; error < ERROR_COUNT; error++) {
+        if (rows[error].kafka == code)
+            return (enum error)error;
+    }
+    return ERROR_UNKNOWN_SERVER;
+}
+
 int error_to_errno(enum error error)
 {
     return row_of(error)->errno_value;

@@ -129,6 +129,10 @@ enum error {
 /* The Kafka error code that answers `error` on the wire. */
 int16_t error_to_kafka(enum error error);
 
+/* The error that another node's answer means: the first row with the code, so never one of ours;
+ * UNKNOWN_SERVER for a code no row has. */
+enum error error_from_kafka(int16_t code);
+
 /* The positive errno that answers `error` on the mount; 0 for ERROR_NONE. */
 int error_to_errno(enum error error);
 

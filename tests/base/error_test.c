@@ -24,6 +24,21 @@ static void every_error_answers_at_both_doors(void **state)
     assert_int_equal(error_to_errno(ERROR_DISK_FULL), ENOSPC);
 }
 
+/* What another node answers is read back as Kafka's own error, never as one of ours. */
+static void codes_of_other_nodes_have_errors(void **state)
+{
+    (void)state;
+    assert_int_equal(error_from_kafka(0), ERROR_NONE);
+    assert_int_equal(error_from_kafka(6), ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(error_from_kafka(error_to_kafka(ERROR_DISK_FULL)), ERROR_STORAGE);
+    assert_int_equal(error_from_kafka(-1), ERROR_UNKNOWN_SERVER);
+    assert_int_equal(error_from_kafka(32000), ERROR_UNKNOWN_SERVER);
+    for (int i = 0; i < ERROR_COUNT; i++) {
+        int16_t code = error_to_kafka((enum error)i);
+        assert_int_equal(error_to_kafka(error_from_kafka(code)), code);
+    }
+}
+
 /* What the disk says, as the storage seam promises it. */
 static void errnos_of_the_disk_have_rows(void **state)
 {
@@ -79,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_answers_at_both_doors),
+        cmocka_unit_test(codes_of_other_nodes_have_errors),
         cmocka_unit_test(errnos_of_the_disk_have_rows),
         cmocka_unit_test(a_failure_reads_from_the_outermost_step),
         cmocka_unit_test(a_failure_that_says_everything_has_no_text_behind_it),
