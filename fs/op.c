@@ -206,6 +206,7 @@ bool node_op_request(struct node_op *op, int16_t api_key, int16_t version)
         .client_id = slice_of(client_id),
         .client_host = slice_of("/127.0.0.1"),
         .listener_host = "localhost",
+        .peer_node_id = PEER_CLIENT,
     };
     op->request.body = arena_allocate(&op->request.arena, api->request.size);
     if (op->request.body == NULL) {

@@ -38,7 +38,7 @@ MAY_INCLUDE = {
     # Each loop owns the codec contexts its connections decompress with.
     "net": {"base", "record", "wire", "secure", "handle"},
     # The controller implements what handlers ask of the cluster: handle/membership.h.
-    "replicate": {"base", "record", "wire", "partition", "catalog", "handle"},
+    "replicate": {"base", "record", "wire", "partition", "catalog", "secure", "handle"},
     # A file operation is the handler call a request would be, with the request's own structs; reads of
     # committed bytes go to the log without a loop.
     "fs": {"base", "record", "wire", "log", "partition", "catalog", "group", "handle"},

@@ -14,6 +14,7 @@ struct fetch_sessions;
 struct formation;
 struct group_coordinator;
 struct membership;
+struct peer_doorkeeper;
 struct producer_ids;
 
 struct broker {
@@ -38,8 +39,9 @@ struct broker {
     struct membership *membership; /* handle/membership.h: this node's controller. */
     struct formation
         *formation; /* The same header: while the daemon knows more than the catalog. */
-    struct cluster_view *cluster_view; /* handle/cluster_view.h; there in a cluster of one too. */
-    uint32_t partitions_pending;       /* Proposed by this node and not made or refused yet. */
+    struct cluster_view *cluster_view;  /* handle/cluster_view.h; there in a cluster of one too. */
+    uint32_t partitions_pending;        /* Proposed by this node and not made or refused yet. */
+    struct peer_doorkeeper *doorkeeper; /* handle/peer_door.h; NULL: no other nodes. */
     bool stopping;
     bool offsets_topic_pending; /* __consumer_offsets is being made. */
 };

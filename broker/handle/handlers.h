@@ -37,6 +37,8 @@ void handle_describe_log_dirs(struct request *request);
 void handle_describe_producers(struct request *request);
 void handle_list_config_resources(struct request *request);
 void handle_init_producer_id(struct request *request);
+void handle_peer_hello(struct request *request);
+void handle_peer_proof(struct request *request);
 
 /* Produce's two early steps: see handle_admit and handle_prepare. */
 bool produce_admit(struct request *request);
@@ -51,7 +53,7 @@ void leader_epoch_end(const struct partition *partition, const struct log *log, 
 /* No answer can be made (out of memory): the connection is closed. */
 void request_fail(struct request *request);
 
-/* The APIs with a handler. */
+/* The APIs that clients are told of. */
 void handle_each_supported(void (*each)(void *context, const struct api *api), void *context);
 
 /* Topic names a client may not write to or make by itself: Kafka's Topic.isInternal. */

@@ -5,43 +5,56 @@
 #include "base/assertion.h"
 #include "handle/handlers.h"
 
+/* Who may ask. */
+enum audience {
+    FOR_CLIENTS, /* Everybody; advertised. Of the others a client learns nothing. */
+    FOR_ANYBODY, /* The handshake. */
+    FOR_GUESTS,  /* Whoever proved the cluster's token. */
+    FOR_NODES    /* Members of the cluster. */
+};
+
 struct handler_row {
     enum api_key key;
     void (*start)(struct request *request);
+    enum audience audience;
+    size_t error_code_at; /* In the response, of rows for guests and nodes. */
 };
 
-/* An API is advertised exactly when it has a row. */
+/* An API of Kafka's is advertised exactly when it has a row. A row for guests or nodes reads
+ *     {API_PROPOSE, handle_propose, FOR_NODES, offsetof(struct propose_response, error_code)}, */
 static const struct handler_row rows[] = {
-    {API_PRODUCE, handle_produce},
-    {API_FETCH, handle_fetch},
-    {API_LIST_OFFSETS, handle_list_offsets},
-    {API_METADATA, handle_metadata},
-    {API_API_VERSIONS, handle_api_versions},
-    {API_OFFSET_FOR_LEADER_EPOCH, handle_offset_for_leader_epoch},
-    {API_FIND_COORDINATOR, handle_find_coordinator},
-    {API_JOIN_GROUP, handle_join_group},
-    {API_SYNC_GROUP, handle_sync_group},
-    {API_HEARTBEAT, handle_heartbeat},
-    {API_LEAVE_GROUP, handle_leave_group},
-    {API_OFFSET_COMMIT, handle_offset_commit},
-    {API_OFFSET_FETCH, handle_offset_fetch},
-    {API_OFFSET_DELETE, handle_offset_delete},
-    {API_DESCRIBE_GROUPS, handle_describe_groups},
-    {API_LIST_GROUPS, handle_list_groups},
-    {API_DELETE_GROUPS, handle_delete_groups},
-    {API_CREATE_TOPICS, handle_create_topics},
-    {API_DELETE_TOPICS, handle_delete_topics},
-    {API_CREATE_PARTITIONS, handle_create_partitions},
-    {API_DELETE_RECORDS, handle_delete_records},
-    {API_DESCRIBE_CONFIGS, handle_describe_configs},
-    {API_ALTER_CONFIGS, handle_alter_configs},
-    {API_INCREMENTAL_ALTER_CONFIGS, handle_incremental_alter_configs},
-    {API_DESCRIBE_CLUSTER, handle_describe_cluster},
-    {API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions},
-    {API_DESCRIBE_LOG_DIRS, handle_describe_log_dirs},
-    {API_DESCRIBE_PRODUCERS, handle_describe_producers},
-    {API_LIST_CONFIG_RESOURCES, handle_list_config_resources},
-    {API_INIT_PRODUCER_ID, handle_init_producer_id},
+    {API_PRODUCE, handle_produce, FOR_CLIENTS, 0},
+    {API_FETCH, handle_fetch, FOR_CLIENTS, 0},
+    {API_LIST_OFFSETS, handle_list_offsets, FOR_CLIENTS, 0},
+    {API_METADATA, handle_metadata, FOR_CLIENTS, 0},
+    {API_API_VERSIONS, handle_api_versions, FOR_CLIENTS, 0},
+    {API_OFFSET_FOR_LEADER_EPOCH, handle_offset_for_leader_epoch, FOR_CLIENTS, 0},
+    {API_FIND_COORDINATOR, handle_find_coordinator, FOR_CLIENTS, 0},
+    {API_JOIN_GROUP, handle_join_group, FOR_CLIENTS, 0},
+    {API_SYNC_GROUP, handle_sync_group, FOR_CLIENTS, 0},
+    {API_HEARTBEAT, handle_heartbeat, FOR_CLIENTS, 0},
+    {API_LEAVE_GROUP, handle_leave_group, FOR_CLIENTS, 0},
+    {API_OFFSET_COMMIT, handle_offset_commit, FOR_CLIENTS, 0},
+    {API_OFFSET_FETCH, handle_offset_fetch, FOR_CLIENTS, 0},
+    {API_OFFSET_DELETE, handle_offset_delete, FOR_CLIENTS, 0},
+    {API_DESCRIBE_GROUPS, handle_describe_groups, FOR_CLIENTS, 0},
+    {API_LIST_GROUPS, handle_list_groups, FOR_CLIENTS, 0},
+    {API_DELETE_GROUPS, handle_delete_groups, FOR_CLIENTS, 0},
+    {API_CREATE_TOPICS, handle_create_topics, FOR_CLIENTS, 0},
+    {API_DELETE_TOPICS, handle_delete_topics, FOR_CLIENTS, 0},
+    {API_CREATE_PARTITIONS, handle_create_partitions, FOR_CLIENTS, 0},
+    {API_DELETE_RECORDS, handle_delete_records, FOR_CLIENTS, 0},
+    {API_DESCRIBE_CONFIGS, handle_describe_configs, FOR_CLIENTS, 0},
+    {API_ALTER_CONFIGS, handle_alter_configs, FOR_CLIENTS, 0},
+    {API_INCREMENTAL_ALTER_CONFIGS, handle_incremental_alter_configs, FOR_CLIENTS, 0},
+    {API_DESCRIBE_CLUSTER, handle_describe_cluster, FOR_CLIENTS, 0},
+    {API_DESCRIBE_TOPIC_PARTITIONS, handle_describe_topic_partitions, FOR_CLIENTS, 0},
+    {API_DESCRIBE_LOG_DIRS, handle_describe_log_dirs, FOR_CLIENTS, 0},
+    {API_DESCRIBE_PRODUCERS, handle_describe_producers, FOR_CLIENTS, 0},
+    {API_LIST_CONFIG_RESOURCES, handle_list_config_resources, FOR_CLIENTS, 0},
+    {API_INIT_PRODUCER_ID, handle_init_producer_id, FOR_CLIENTS, 0},
+    {API_PEER_HELLO, handle_peer_hello, FOR_ANYBODY, 0},
+    {API_PEER_PROOF, handle_peer_proof, FOR_ANYBODY, 0},
 };
 
 static const struct handler_row *row_find(int16_t api_key)
@@ -53,6 +66,20 @@ static const struct handler_row *row_find(int16_t api_key)
     return NULL;
 }
 
+static bool row_admits(const struct handler_row *row, int32_t peer_node_id)
+{
+    switch (row->audience) {
+    case FOR_GUESTS:
+        return peer_node_id != PEER_CLIENT;
+    case FOR_NODES:
+        return peer_node_id >= 0;
+    case FOR_CLIENTS:
+    case FOR_ANYBODY:
+        break;
+    }
+    return true;
+}
+
 bool handle_supports(int16_t api_key)
 {
     return row_find(api_key) != NULL;
@@ -60,8 +87,10 @@ bool handle_supports(int16_t api_key)
 
 void handle_each_supported(void (*each)(void *context, const struct api *api), void *context)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        each(context, api_find((int16_t)rows[i].key));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].audience == FOR_CLIENTS)
+            each(context, api_find((int16_t)rows[i].key));
+    }
 }
 
 bool handle_admit(struct request *request)
@@ -80,5 +109,8 @@ void handle_start(struct request *request)
     const struct handler_row *row = row_find((int16_t)request->api->key);
     ASSERT(row != NULL);
     ASSERT(!request->completed);
-    row->start(request);
+    if (!row_admits(row, request->requester.peer_node_id))
+        request_refuse_stranger(request, row->error_code_at);
+    else
+        row->start(request);
 }

@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/executor.h"
 #include "handle/broker.h"
+#include "handle/peer_door.h"
 #include "record/codec.h"
 #include "wire/api.h"
 
@@ -28,6 +29,7 @@ struct requester {
     const char *listener_host; /* What this listener advertises. */
     int32_t listener_port;
     uint64_t connection_id; /* 0 for the mount. */
+    int32_t peer_node_id;   /* Of the node whose connection it is; PEER_CLIENT, PEER_GUEST. */
 };
 
 struct request {
@@ -35,12 +37,14 @@ struct request {
     const struct api *api;
     int16_t version;
     struct requester requester;
+    struct peer_door *door; /* The connection's, while it is between PeerHello and PeerProof. */
     struct arena arena;
     struct buffer *frame; /* What body slices point into; one reference, may be NULL. */
     void *body;
     void *response;        /* NULL until the handler allocates it with request_response. */
     bool no_response;      /* Produce with acks=0: nothing is sent. */
     bool close_connection; /* Produce with acks=0 failed, or the client broke the protocol. */
+    bool close_after;      /* The connection is closed once the answer is sent. */
     bool completed;
     struct task task;
     void (*done)(struct request *request);
@@ -74,6 +78,10 @@ void request_cancel(struct request *request);
 /* Dispatches by api key. Inside the monitor. The API must be one handle_supports. */
 void handle_start(struct request *request);
 bool handle_supports(int16_t api_key);
+
+/* Answers with CLUSTER_AUTHORIZATION_FAILED and closes a request that only nodes may make, from
+ * somebody else. `error_code_at` is where the error code is in the API's response. */
+void request_refuse_stranger(struct request *request, size_t error_code_at);
 
 /* Two optional steps that let a Produce's CRC and record checks run outside the monitor:
  *

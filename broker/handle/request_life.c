@@ -5,10 +5,13 @@
 #include "base/assertion.h"
 #include "handle/handlers.h"
 
+#include <string.h>
+
 void request_init(struct request *request, struct broker *broker, const struct api *api,
                   int16_t version)
 {
     *request = (struct request){.broker = broker, .api = api, .version = version};
+    request->requester.peer_node_id = PEER_CLIENT;
     arena_init(&request->arena, REQUEST_ARENA_BYTES_MAX);
     list_init(&request->task.link);
 }
@@ -52,6 +55,19 @@ void request_fail(struct request *request)
 {
     request->response = NULL;
     request->close_connection = true;
+    request_complete(request);
+}
+
+void request_refuse_stranger(struct request *request, size_t error_code_at)
+{
+    uint8_t *response = request_response(request);
+    if (response == NULL) {
+        request_fail(request);
+        return;
+    }
+    int16_t code = error_to_kafka(ERROR_CLUSTER_AUTHORIZATION_FAILED);
+    memcpy(response + error_code_at, &code, sizeof code);
+    request->close_after = true;
     request_complete(request);
 }
 

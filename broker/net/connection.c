@@ -9,17 +9,33 @@
 #include "net/frames.h"
 #include "net/outbox.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+static bool door_open(const struct connection *connection)
+{
+    return connection->door != NULL && connection->door->state == PEER_DOOR_OPEN;
+}
+
+/* What comes next is not ours to read. */
+static bool becomes_raft(const struct connection *connection)
+{
+    return door_open(connection) && connection->door->purpose == PEER_RAFT;
+}
 
 bool connection_may_read(const struct connection *connection)
 {
     const struct net_limits *limits = &connection->loop->net->limits;
     return connection->state == CONNECTION_OPEN && !connection->peer_finished &&
-           connection->open_requests < limits->connection_requests_max &&
+           connection->open_requests < connection->requests_max &&
            connection->open_bytes < limits->connection_bytes_max &&
            connection->unsent_bytes < limits->connection_bytes_max &&
-           connection->exchange_count < limits->connection_requests_max + NET_UNSENT_ANSWERS_MAX;
+           connection->exchange_count < connection->requests_max + NET_UNSENT_ANSWERS_MAX &&
+           !becomes_raft(connection);
 }
 
 static void connection_event(uv_poll_t *poll, int status, int events);
@@ -52,6 +68,7 @@ static void connection_free(struct connection *connection)
     ASSERT(connection->state == CONNECTION_CLOSED);
     ASSERT(list_empty(&connection->exchanges));
     struct io_loop *loop = connection->loop;
+    memory_free(connection->door);
     memory_free(connection);
     loop_connection_gone(loop);
 }
@@ -99,10 +116,9 @@ static void exchanges_drop(struct connection *connection)
     }
 }
 
-void connection_close(struct connection *connection)
+/* CLOSED, but for the socket. */
+static void connection_end(struct connection *connection)
 {
-    if (connection->state == CONNECTION_CLOSED)
-        return;
     connection->state = CONNECTION_CLOSED;
     list_remove(&connection->link);
     list_remove(&connection->flush);
@@ -110,10 +126,18 @@ void connection_close(struct connection *connection)
     connection->partial = NULL;
     peers_remove(&connection->loop->net->peers, connection->peer_key);
     uv_close((uv_handle_t *)&connection->poll, connection_poll_closed);
-    (void)close(connection->descriptor);
     connection->descriptor = -1;
     exchanges_drop(connection);
     connection_cancel(connection, true);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    int descriptor = connection->descriptor;
+    connection_end(connection);
+    (void)close(descriptor);
 }
 
 void connection_finish(struct connection *connection)
@@ -142,6 +166,19 @@ void connection_drop(struct connection *connection, struct exchange *exchange)
     exchange_free(exchange);
 }
 
+/* Before those that are not answered yet. */
+static void answer_first(struct connection *connection, struct exchange *exchange)
+{
+    struct list *at = connection->exchanges.next;
+    while (at != &exchange->link &&
+           container_of(at, struct exchange, link)->state == EXCHANGE_ANSWERED)
+        at = at->next;
+    if (at == &exchange->link)
+        return;
+    list_remove(&exchange->link);
+    list_push(at, &exchange->link); /* The list is a ring: behind the one before `at`. */
+}
+
 void connection_answered(struct connection *connection, struct exchange *exchange, enum error error)
 {
     ASSERT(connection->open_requests > 0);
@@ -154,6 +191,8 @@ void connection_answered(struct connection *connection, struct exchange *exchang
     if (connection->unsent_bytes == 0)
         connection->sent_ms = loop_now_ms(connection->loop);
     connection->unsent_bytes += exchange->outgoing.size_bytes;
+    if (door_open(connection) && connection->door->purpose == PEER_UNORDERED)
+        answer_first(connection, exchange);
     if (error != ERROR_NONE)
         connection_finish(connection);
     else
@@ -161,6 +200,60 @@ void connection_answered(struct connection *connection, struct exchange *exchang
 }
 
 static void frames_settle(struct connection *connection, enum frames_result result);
+
+/* ---- other nodes ---- */
+
+struct peer_door *connection_door(struct connection *connection)
+{
+    if (connection->door == NULL) {
+        connection->door = memory_allocate(sizeof *connection->door);
+        connection->door_ms = loop_now_ms(connection->loop);
+    }
+    return connection->door;
+}
+
+int32_t connection_peer(const struct connection *connection)
+{
+    return door_open(connection) ? connection->door->peer_node_id : PEER_CLIENT;
+}
+
+static void peer_report(const struct connection *connection, const char *reason)
+{
+    char subject[ADDRESS_TEXT_BYTES + 8];
+    char text[4 * PEER_REFUSAL_BYTES];
+    (void)snprintf(subject, sizeof subject, "peer=%s", connection->client_host + 1);
+    report(REPORT_WARNING, "node_refused", subject, "reason=\"%s\" lost=nothing",
+           report_escape(reason, strlen(reason), text, sizeof text));
+}
+
+void connection_door_moved(struct connection *connection)
+{
+    struct peer_door *door = connection->door;
+    if (door->refusal[0] != '\0')
+        peer_report(connection, door->refusal);
+    if (door->state != PEER_DOOR_OPEN || connection->state == CONNECTION_CLOSED)
+        return;
+    connection->requests_max = NET_PEER_REQUESTS_MAX;
+    int timeout_ms = NET_PEER_SEND_TIMEOUT_MS;
+    (void)setsockopt(connection->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+                     sizeof timeout_ms);
+}
+
+/* The answer to the proof is with the system: nothing of the stream is ours any more. */
+static void raft_hand_over(struct connection *connection)
+{
+    struct net *net = connection->loop->net;
+    if (connection->partial != NULL || net->raft_accepted == NULL) {
+        peer_report(connection, net->raft_accepted == NULL ? "this node takes no Raft connections"
+                                                           : "it sent more than its proof");
+        connection_close(connection);
+        return;
+    }
+    int descriptor = connection->descriptor;
+    connection_end(connection);
+    net->raft_accepted(net->raft_context, descriptor, connection->door->peer_node_id,
+                       connection->door->address);
+}
 
 void connection_flush(struct connection *connection)
 {
@@ -172,6 +265,10 @@ void connection_flush(struct connection *connection)
     }
     if (connection->state == CONNECTION_FINISHING && list_empty(&connection->exchanges)) {
         connection_close(connection);
+        return;
+    }
+    if (becomes_raft(connection) && list_empty(&connection->exchanges)) {
+        raft_hand_over(connection);
         return;
     }
     if (connection->partial != NULL && connection_may_read(connection))
@@ -252,6 +349,7 @@ void connection_open(struct io_loop *loop, struct accepted *accepted)
     list_init(&connection->flush);
     list_init(&connection->exchanges);
     connection->active_ms = loop_now_ms(loop);
+    connection->requests_max = loop->net->limits.connection_requests_max;
     memory_free(accepted);
     loop_connection_added(loop, connection);
     connection_poll(connection);
@@ -272,7 +370,14 @@ static bool deadline_passed(const struct connection *connection, int64_t now_ms,
         *ret_reason = "its request does not come to an end";
         return true;
     }
+    if (connection->door != NULL && !door_open(connection) &&
+        now_ms - connection->door_ms >= limits->receive_timeout_ms) {
+        *ret_reason = "it does not prove to be a node";
+        return true;
+    }
     *ret_reason = NULL;
+    if (door_open(connection))
+        return false; /* The system's own probes find out when a node is gone. */
     return connection->open_requests == 0 && connection->unsent_bytes == 0 &&
            limits->idle_ms >= 0 && now_ms - connection->active_ms >= limits->idle_ms;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One client's socket.
+/* One client's socket, or another node's: then it has a door (handle/peer_door.h).
  *
  *   OPEN --damaged frame, end of input, node stopping--> FINISHING --all answered and sent--.
  *     |                                                      |                               v
@@ -30,6 +30,9 @@ struct connection {
     uint64_t id;
     uint8_t peer_key[16];
     char client_host[ADDRESS_TEXT_BYTES + 1]; /* "/127.0.0.1", as Kafka prints it. */
+    struct peer_door *door;                   /* From the first PeerHello on; owned. */
+    int64_t door_ms;                          /* When that came. */
+    uint32_t requests_max;                    /* Under way at a time. */
 
     /* Reading: see frames.h. */
     struct buffer *partial; /* What came of a frame that is not complete, or could not be taken. */
@@ -59,6 +62,16 @@ void connection_finish(struct connection *connection);
 
 /* Closes the socket at once and cancels what waits. Again is harmless. */
 void connection_close(struct connection *connection);
+
+/* The door for a PeerHello; NULL when out of memory. */
+struct peer_door *connection_door(struct connection *connection);
+
+/* The node whose connection it is, PEER_GUEST or PEER_CLIENT. */
+int32_t connection_peer(const struct connection *connection);
+
+/* A PeerHello or PeerProof was answered: tells a refusal, and makes a node's connection of one
+ * whose door has opened. */
+void connection_door_moved(struct connection *connection);
 
 /* Takes the exchange, which is not STARTED, out of the queue and frees it. */
 void connection_drop(struct connection *connection, struct exchange *exchange);

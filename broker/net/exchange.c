@@ -57,7 +57,13 @@ static void requester_fill(struct connection *connection, const struct frame_req
         .listener_host = connection->listener->advertised_host,
         .listener_port = connection->listener->advertised_port,
         .connection_id = connection->id,
+        .peer_node_id = connection_peer(connection),
     };
+}
+
+static bool knocks(const struct api *api)
+{
+    return api->key == API_PEER_HELLO || api->key == API_PEER_PROOF;
 }
 
 static enum error exchange_fill(struct exchange *exchange, struct buffer *buffer,
@@ -72,6 +78,13 @@ static enum error exchange_fill(struct exchange *exchange, struct buffer *buffer
     request->frame = buffer_ref(buffer);
     request->done = exchange_request_done;
     requester_fill(exchange->connection, head, &request->requester);
+    if (knocks(head->api)) {
+        request->door = connection_door(exchange->connection);
+        if (request->door == NULL) {
+            request_drop(exchange);
+            return ERROR_OUT_OF_MEMORY;
+        }
+    }
     enum error error = frame_body_decode(reader, head, &request->arena, &request->body);
     if (error != ERROR_NONE)
         request_drop(exchange);
@@ -141,6 +154,8 @@ enum error exchange_answer(struct exchange *exchange)
     struct request *request = &exchange->request;
     enum error error = ERROR_NONE;
     exchange->outgoing = (struct outgoing){0};
+    exchange->closes = request->close_after;
+    exchange->knocked = request->door != NULL;
     if (request->close_connection)
         error = ERROR_INVALID_REQUEST;
     if (error == ERROR_NONE && !request->no_response) {

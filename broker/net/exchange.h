@@ -24,6 +24,8 @@ struct exchange {
     struct connection *connection;
     enum exchange_state state;
     bool prepares;
+    bool closes;  /* ANSWERED: the connection ends with it. */
+    bool knocked; /* ANSWERED: it was a PeerHello or a PeerProof. */
     int32_t correlation_id;
     size_t frame_bytes;       /* Counted against the connection's limit until answered. */
     struct outgoing outgoing; /* ANSWERED: what is left to send. */

@@ -73,7 +73,9 @@ static enum frames_result frame_take(struct connection *connection, struct buffe
     if (error == ERROR_OUT_OF_MEMORY)
         return FRAMES_FAILED;
     if (error == ERROR_UNSUPPORTED_VERSION)
-        return frames_refuse(connection, "an API version not offered");
+        return frames_refuse(connection, connection->door == NULL
+                                             ? "an API version not offered"
+                                             : "a request of a newer release: upgrade this node");
     if (error != ERROR_NONE)
         return frames_refuse(connection, error == ERROR_INVALID_REQUEST ? "an API not offered"
                                                                         : error_text(error));

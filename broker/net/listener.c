@@ -75,6 +75,8 @@ enum error net_open(const struct net_options *options, struct net **ret_net,
     net->broker = options->broker;
     net->handler = options->handler;
     net->limits = options->limits;
+    net->raft_accepted = options->raft_accepted;
+    net->raft_context = options->raft_context;
     enum error error = net_fill(net, options, failure);
     if (error != ERROR_NONE) {
         net_free(net);

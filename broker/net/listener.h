@@ -50,6 +50,9 @@ struct net_limits {
 
 enum {
     NET_PROGRESS_BYTES = 1024,
+    NET_PEER_REQUESTS_MAX = 4096,     /* Of a node's connection, instead of
+                                         connection_requests_max. */
+    NET_PEER_SEND_TIMEOUT_MS = 10000, /* A node that takes nothing so long is gone. */
     NET_UNSENT_ANSWERS_MAX =
         1024, /* Of one connection: then reading stops, however small they are. */
 };
@@ -73,6 +76,11 @@ struct net_options {
     const struct net_listener_options *listeners;
     uint32_t listener_count;
     struct net_limits limits;
+    /* A node's connection for Raft (PEER_RAFT), after its proof was answered: the socket, which is
+     * non-blocking, the callee's to close from here on. `address` is what the node says Raft knows
+     * it by. On a loop's thread, outside the monitor. NULL: such connections are closed. */
+    void (*raft_accepted)(void *context, int descriptor, int32_t node_id, const char *address);
+    void *raft_context;
 };
 
 /* Binds and listens: clients may connect, but nothing is read before net_start. A port in use or an

@@ -178,7 +178,13 @@ static void exchange_settle(struct exchange *exchange)
 {
     struct connection *connection = exchange->connection;
     enum error error = exchange_answer(exchange);
+    bool closes = exchange->closes;
+    bool knocked = exchange->knocked;
     connection_answered(connection, exchange, error);
+    if (knocked)
+        connection_door_moved(connection);
+    if (closes)
+        connection_finish(connection);
     connection_release(connection);
 }
 

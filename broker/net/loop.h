@@ -98,6 +98,8 @@ struct net {
     struct broker *broker;
     struct net_handler handler;
     struct net_limits limits;
+    void (*raft_accepted)(void *context, int descriptor, int32_t node_id, const char *address);
+    void *raft_context;
     struct peers peers;
     atomic_uint connection_count;
     atomic_uint_fast64_t connection_ids;

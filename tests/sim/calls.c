@@ -19,7 +19,8 @@ void *call_begin(struct call *call, struct world *world, int16_t api_key, int16_
                                                  .client_host = slice_of("/127.0.0.1"),
                                                  .listener_host = "localhost",
                                                  .listener_port = 9092,
-                                                 .connection_id = 1};
+                                                 .connection_id = 1,
+                                                 .peer_node_id = PEER_CLIENT};
     call->request.body = call_allocate(call, 1, api->request.size);
     api->request.init(call->request.body);
     return call->request.body;
