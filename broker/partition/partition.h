@@ -319,9 +319,10 @@ void partition_table_feed(struct partition_table *table, struct partition_feed *
 struct partition_quorum {
     /* Proposes an ISR for the partition's present leader epoch and partition epoch, with the node
      * epochs of its members; ends with partition_isr_change_ended, never from inside. At most one
-     * a partition is under way. Holds the partition (partition_ref) until then. */
-    void (*change_isr)(struct partition_quorum *quorum, struct partition *partition,
-                       const int32_t *isr, uint32_t isr_count);
+     * a partition is under way. Holds the partition (partition_ref) until then. OUT_OF_MEMORY: not
+     * begun, and no end will come. */
+    enum error (*change_isr)(struct partition_quorum *quorum, struct partition *partition,
+                             const int32_t *isr, uint32_t isr_count);
     /* Registered, unfenced, not shutting down. */
     bool (*may_join_isr)(struct partition_quorum *quorum, int32_t node_id);
     /* Of its registration; -1: not registered. */
