@@ -3,6 +3,7 @@
 #include "group/state.h"
 
 #include "base/assertion.h"
+#include "catalog/catalog.h"
 #include "wire/consumer_protocol.h"
 #include "wire/reader.h"
 
@@ -11,10 +12,20 @@ struct group_commit_write {
     struct group_commit *commit;
 };
 
+/* An entry's key as it lies in it: looking one up takes no memory, so that memory which runs out is
+ * never taken for "no offset". */
+struct offset_key {
+    int32_t partition;
+    char topic[TOPIC_NAME_BYTES_MAX];
+};
+
+_Static_assert(offsetof(struct group_offset_entry, topic) ==
+                   offsetof(struct group_offset_entry, partition) + sizeof(int32_t),
+               "a key is one run of bytes");
+
 static size_t key_size(size_t topic_size)
 {
-    return offsetof(struct group_offset_entry, topic) -
-           offsetof(struct group_offset_entry, partition) + topic_size;
+    return offsetof(struct offset_key, topic) + topic_size;
 }
 
 static struct group_offset_entry *entry_new(struct slice topic, int32_t partition)
@@ -30,11 +41,13 @@ static struct group_offset_entry *entry_new(struct slice topic, int32_t partitio
 
 struct group_offset_entry *offset_find(struct group *group, struct slice topic, int32_t partition)
 {
-    struct group_offset_entry *key = entry_new(topic, partition);
+    struct offset_key key = {.partition = partition};
     struct group_offset_entry *found = NULL;
-    if (key != NULL)
-        HASH_FIND(hh, group->offsets, &key->partition, key_size(topic.size), found);
-    memory_free(key);
+    if (topic.size > sizeof key.topic)
+        return NULL; /* No topic has such a name. */
+    if (topic.size > 0)
+        memcpy(key.topic, topic.data, topic.size);
+    HASH_FIND(hh, group->offsets, &key, key_size(topic.size), found);
     return found;
 }
 
@@ -47,6 +60,8 @@ void offset_remove(struct group *group, struct group_offset_entry *entry)
 
 enum error offset_put(struct group *group, const struct group_offset *offset)
 {
+    if (offset->topic.size > TOPIC_NAME_BYTES_MAX)
+        return ERROR_INVALID_TOPIC;
     char *metadata = memory_copy_text(offset->metadata.data, offset->metadata.size);
     if (metadata == NULL)
         return ERROR_OUT_OF_MEMORY;

@@ -3,6 +3,7 @@
 #include "handle/fetch_session.h"
 
 #include "base/assertion.h"
+#include "catalog/catalog.h"
 
 enum { SESSION_IDLE_MS = 120000, SESSION_ENTRIES_MAX = 100000 };
 
@@ -142,18 +143,27 @@ struct list *fetch_session_entries(struct fetch_session *session)
     return &session->entries;
 }
 
-/* The key lies in one run of bytes: partition, id, name size, name. */
+/* An entry's key as it lies in it: looking one up takes no memory. */
+struct entry_key {
+    int32_t partition;
+    struct uuid topic_id;
+    uint16_t topic_size;
+    char topic[TOPIC_NAME_BYTES_MAX];
+};
+
+_Static_assert(offsetof(struct fetch_session_entry, topic) -
+                       offsetof(struct fetch_session_entry, partition) ==
+                   offsetof(struct entry_key, topic),
+               "a key is one run of bytes");
+
 static size_t key_size(size_t topic_size)
 {
-    return offsetof(struct fetch_session_entry, topic) -
-           offsetof(struct fetch_session_entry, partition) + topic_size;
+    return offsetof(struct entry_key, topic) + topic_size;
 }
 
 static struct fetch_session_entry *entry_new(const struct uuid *topic_id, struct slice topic,
                                              int32_t partition)
 {
-    if (topic.size > UINT16_MAX)
-        return NULL;
     struct fetch_session_entry *entry = memory_allocate(sizeof *entry + topic.size);
     if (entry == NULL)
         return NULL;
@@ -172,11 +182,14 @@ struct fetch_session_entry *fetch_session_find(struct fetch_session *session,
                                                const struct uuid *topic_id, struct slice topic,
                                                int32_t partition)
 {
-    struct fetch_session_entry *key = entry_new(topic_id, topic, partition);
+    struct entry_key key = {
+        .partition = partition, .topic_id = *topic_id, .topic_size = (uint16_t)topic.size};
     struct fetch_session_entry *found = NULL;
-    if (key != NULL)
-        HASH_FIND(hh, session->by_key, &key->partition, key_size(topic.size), found);
-    memory_free(key);
+    if (topic.size > sizeof key.topic)
+        return NULL;
+    if (topic.size > 0)
+        memcpy(key.topic, topic.data, topic.size);
+    HASH_FIND(hh, session->by_key, &key, key_size(topic.size), found);
     return found;
 }
 
@@ -186,6 +199,7 @@ static enum error entry_put(struct fetch_session *session, const struct uuid *to
     struct fetch_session_entry *entry =
         fetch_session_find(session, topic_id, topic, asked->partition);
     if (entry == NULL) {
+        ASSERT(topic.size <= TOPIC_NAME_BYTES_MAX);
         if (session->count >= SESSION_ENTRIES_MAX)
             return ERROR_INVALID_REQUEST;
         entry = entry_new(topic_id, topic, asked->partition);
@@ -229,6 +243,16 @@ static enum error apply_changes(struct fetch_session *session, const struct fetc
     return ERROR_NONE;
 }
 
+/* What a session can hold: names of that length no topic has. */
+static bool names_fit(const struct fetch_request *body)
+{
+    for (uint32_t i = 0; i < body->topics_count; i++) {
+        if (body->topics[i].topic.size > TOPIC_NAME_BYTES_MAX)
+            return false;
+    }
+    return true;
+}
+
 static void close_named(struct fetch_sessions *sessions, int32_t id)
 {
     struct fetch_session *session = id == 0 ? NULL : session_find(sessions, id);
@@ -255,7 +279,7 @@ enum error fetch_session_enter(struct fetch_sessions *sessions, const struct fet
     }
     struct fetch_session *session = NULL;
     if (body->session_epoch == 0) {
-        session = session_new(sessions, by_id);
+        session = names_fit(body) ? session_new(sessions, by_id) : NULL;
         if (session == NULL)
             return ERROR_NONE; /* Goes without. */
         *ret_new = true;
@@ -267,6 +291,10 @@ enum error fetch_session_enter(struct fetch_sessions *sessions, const struct fet
             return ERROR_INVALID_FETCH_SESSION_EPOCH;
         if (session->by_id != by_id)
             return ERROR_FETCH_SESSION_TOPIC_ID_ERROR;
+        if (!names_fit(body)) { /* The client begins anew, and goes without. */
+            session_uncache(session);
+            return ERROR_FETCH_SESSION_ID_NOT_FOUND;
+        }
         session->epoch = session->epoch == INT32_MAX ? 1 : session->epoch + 1;
     }
     session_touch(session);

@@ -343,6 +343,31 @@ static void a_waiting_fetch_outlives_its_session(void **state)
     fetching_done(&waiting);
 }
 
+/* No topic has a name that long: what asks for it goes without a session, and is told of it. */
+static void names_no_topic_has_are_not_remembered(void **state)
+{
+    struct broker_fixture *f = *state;
+    static char name[301];
+    memset(name, 'x', sizeof name - 1);
+    fill(f, 1);
+    struct fetching fetching;
+    session_begin(f, &fetching, 0, 0);
+    fetching_add(&fetching, name, 0, 0);
+    fetching_add(&fetching, "orders", 0, 0);
+    fetching_run(&fetching);
+    assert_int_equal(fetching.answer->session_id, 0);
+    assert_kafka_error(fetching_find(&fetching, name, 0)->error_code,
+                       ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(record_count(fetching_find(&fetching, "orders", 0)), 10);
+    fetching_done(&fetching);
+    int32_t id = session_open(f, 1);
+    session_begin(f, &fetching, id, 1);
+    fetching_add(&fetching, name, 0, 0);
+    fetching_run(&fetching);
+    assert_kafka_error(fetching.answer->error_code, ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    fetching_done(&fetching);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +386,7 @@ int main(void)
         WITH_BROKER(without_slots_there_are_no_sessions),
         WITH_BROKER(partitions_take_turns_under_a_small_limit),
         WITH_BROKER(a_waiting_fetch_outlives_its_session),
+        WITH_BROKER(names_no_topic_has_are_not_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
