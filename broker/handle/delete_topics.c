@@ -84,6 +84,8 @@ static bool *mark_duplicates(struct request *request)
             names[i] = one.name;
         else
             names[i] = arena_copy(&request->arena, slice_from(one.id.bytes, UUID_BYTES));
+        if (names[i].data == NULL)
+            return NULL;
     }
     return duplicates_mark(&request->arena, names, count);
 }
@@ -127,7 +129,12 @@ static void delete_start(struct request *request, uint32_t index, bool duplicate
         return;
     }
     const struct catalog_topic *topic = topic_of(request, named);
-    one->answer->name = arena_copy(&request->arena, slice_of(topic->name));
+    struct slice name = arena_copy(&request->arena, slice_of(topic->name));
+    if (name.data == NULL) {
+        refuse(one, ERROR_OUT_OF_MEMORY, NULL);
+        return;
+    }
+    one->answer->name = name;
     one->answer->topic_id = topic->id;
     struct catalog_command command = {.kind = CATALOG_TOPIC_DELETE, .topic_id = topic->id};
     one->proposal.done = one_done;

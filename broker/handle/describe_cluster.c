@@ -41,10 +41,11 @@ static void fill_node(void *context, const struct catalog_node *node)
     answer->host = arena_copy(&nodes->request->arena,
                               slice_of(self ? request->requester.listener_host : node->host));
     answer->port = self ? request->requester.listener_port : node->port;
-    answer->rack = node->rack[0] == '\0' ? SLICE_NULL
-                                         : arena_copy(&nodes->request->arena, slice_of(node->rack));
+    bool racked = node->rack[0] != '\0';
+    answer->rack = racked ? arena_copy(&nodes->request->arena, slice_of(node->rack)) : SLICE_NULL;
     answer->is_fenced = node->fenced;
-    nodes->refused = nodes->refused || answer->host.data == NULL;
+    nodes->refused =
+        nodes->refused || answer->host.data == NULL || (racked && answer->rack.data == NULL);
 }
 
 void handle_describe_cluster(struct request *request)

@@ -24,10 +24,11 @@ static void add_member(void *context, const struct group_member_view *member)
     answer->client_host = arena_copy(arena, member->client_host);
     answer->member_metadata = arena_copy(arena, member->metadata);
     answer->member_assignment = arena_copy(arena, member->assignment);
-    description->failed = description->failed || answer->member_id.data == NULL ||
-                          answer->client_id.data == NULL || answer->client_host.data == NULL ||
-                          answer->member_metadata.data == NULL ||
-                          answer->member_assignment.data == NULL;
+    description->failed =
+        description->failed || answer->member_id.data == NULL || answer->client_id.data == NULL ||
+        answer->client_host.data == NULL || answer->member_metadata.data == NULL ||
+        (member->instance_id.data != NULL && answer->group_instance_id.data == NULL) ||
+        answer->member_assignment.data == NULL;
 }
 
 static bool describe(struct request *request, struct slice group_id,
@@ -58,7 +59,8 @@ static bool describe(struct request *request, struct slice group_id,
     answer->protocol_data =
         strcmp(view.state, "Stable") == 0 ? arena_copy(arena, view.protocol_name) : SLICE_EMPTY;
     answer->members = arena_allocate_array(arena, view.member_count, sizeof *answer->members);
-    if (answer->members == NULL || answer->protocol_type.data == NULL)
+    if (answer->members == NULL || answer->protocol_type.data == NULL ||
+        (view.protocol_name.data != NULL && answer->protocol_data.data == NULL))
         return false;
     struct description description = {.request = request, .answer = answer};
     group_member_each(request->broker->groups, group_id, add_member, &description);

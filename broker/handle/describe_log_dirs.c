@@ -10,21 +10,22 @@ struct space {
     bool refused;
 };
 
-/* False when this node does not have the partition, or not a usable log of it. */
-static bool fill_partition(struct request *request, struct slice topic, int32_t index,
-                           struct describe_log_dirs_response_describe_log_dirs_partition *answer)
+/* An error when this node does not have the partition, or not a usable log of it. */
+static enum error
+fill_partition(struct request *request, struct slice topic, int32_t index,
+               struct describe_log_dirs_response_describe_log_dirs_partition *answer)
 {
     struct partition *partition = partition_table_find(request->broker->partitions, topic, index);
     struct log *log;
     if (partition == NULL)
-        return false;
+        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     answer->partition_index = index;
     if (!partition_has_log(partition))
-        return true; /* Nothing was ever stored: no files need to be made to say so. */
-    if (partition_log(partition, &log) != ERROR_NONE)
-        return false;
-    answer->partition_size = log_size_bytes(log);
-    return true;
+        return ERROR_NONE; /* Nothing was ever stored: no files need to be made to say so. */
+    enum error error = partition_log(partition, &log);
+    if (error == ERROR_NONE)
+        answer->partition_size = log_size_bytes(log);
+    return error;
 }
 
 /* The partitions of one topic that are asked for; all of them without a list. */
@@ -40,8 +41,10 @@ static void add_topic(struct space *space, struct slice name, const int32_t *ask
     }
     for (uint32_t i = 0; i < count; i++) {
         int32_t index = asked == NULL ? (int32_t)i : asked[i];
-        if (fill_partition(space->request, name, index,
-                           &topic->partitions[topic->partitions_count]))
+        enum error error = fill_partition(space->request, name, index,
+                                          &topic->partitions[topic->partitions_count]);
+        space->refused = space->refused || error == ERROR_OUT_OF_MEMORY;
+        if (error == ERROR_NONE)
             topic->partitions_count++;
     }
     if (topic->partitions_count > 0)

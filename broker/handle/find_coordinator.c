@@ -45,9 +45,15 @@ static void look_up(struct request *request, int8_t key_type, struct slice key,
         return;
     }
     bool self = node->id == broker->node_id && request->requester.listener_host != NULL;
-    answer->node_id = node->id;
-    answer->host =
+    struct slice host =
         arena_copy(&request->arena, slice_of(self ? request->requester.listener_host : node->host));
+    if (host.data == NULL) {
+        answer->error_code = error_to_kafka(ERROR_COORDINATOR_NOT_AVAILABLE);
+        answer->error_message = slice_of(error_text(ERROR_OUT_OF_MEMORY));
+        return;
+    }
+    answer->node_id = node->id;
+    answer->host = host;
     answer->port = self ? request->requester.listener_port : node->port;
 }
 

@@ -151,9 +151,11 @@ static void fill_node(void *context, const struct catalog_node *node)
     answer->host =
         arena_copy(&request->arena, slice_of(self ? request->requester.listener_host : node->host));
     answer->port = self ? request->requester.listener_port : node->port;
-    if (node->rack[0] != '\0')
+    bool racked = node->rack[0] != '\0';
+    if (racked)
         answer->rack = arena_copy(&request->arena, slice_of(node->rack));
-    fill->failed = fill->failed || answer->host.data == NULL;
+    fill->failed =
+        fill->failed || answer->host.data == NULL || (racked && answer->rack.data == NULL);
 }
 
 static void count_node(void *context, const struct catalog_node *node)
@@ -188,12 +190,13 @@ static void metadata_answer(struct request *request)
     struct uuid cluster_id = catalog_cluster_id(request->broker->catalog);
     char cluster_text[UUID_TEXT_BYTES];
     uuid_to_text(&cluster_id, cluster_text);
-    if (response == NULL || !fill_nodes(request, response) ||
+    if (response != NULL)
+        response->cluster_id = arena_copy(&request->arena, slice_of(cluster_text));
+    if (response == NULL || response->cluster_id.data == NULL || !fill_nodes(request, response) ||
         !(wants_all(request) ? fill_all(request, response) : fill_asked(request, response))) {
         request_fail(request);
         return;
     }
-    response->cluster_id = arena_copy(&request->arena, slice_of(cluster_text));
     response->controller_id = broker_controller_id(request->broker);
     response->cluster_authorized_operations = METADATA_OPERATIONS_UNKNOWN;
     request_complete(request);

@@ -214,7 +214,7 @@ static struct slice take_bytes(struct outgoing *outgoing, struct arena *arena)
 
 /* There and back through bytes. */
 static void *through_bytes(const struct api_message *message, int16_t version, const void *from,
-                           struct arena *arena)
+                           struct arena *arena, struct slice *ret_bytes)
 {
     struct writer writer;
     struct reader reader;
@@ -222,33 +222,36 @@ static void *through_bytes(const struct api_message *message, int16_t version, c
     writer_init(&writer);
     message->encode(&writer, version, from);
     assert_int_equal(writer_finish(&writer, &outgoing), ERROR_NONE);
-    reader_init(&reader, take_bytes(&outgoing, arena));
+    *ret_bytes = take_bytes(&outgoing, arena);
+    reader_init(&reader, *ret_bytes);
     void *to = arena_allocate(arena, message->size);
     assert_int_equal(message->decode(&reader, version, arena, to), ERROR_NONE);
     assert_int_equal(reader_left(&reader), 0);
     return to;
 }
 
-static struct request *send_bytes(struct exchange *exchange)
+void exchange_encode(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    request->body =
-        through_bytes(&request->api->request, request->version, exchange->body, &exchange->arena);
-    return request;
+    struct slice bytes;
+    request->body = through_bytes(&request->api->request, request->version, exchange->body,
+                                  &exchange->arena, &bytes);
 }
 
 void exchange_start(struct broker_fixture *f, struct exchange *exchange)
 {
     (void)f;
-    handle_start(send_bytes(exchange));
+    exchange_encode(exchange);
+    handle_start(&exchange->request);
     assert_int_equal(exchange->done, 0);
 }
 
 void exchange_start_prepared(struct broker_fixture *f, struct exchange *exchange)
 {
-    struct request *request = send_bytes(exchange);
+    struct request *request = &exchange->request;
     struct codec_context context;
     (void)f;
+    exchange_encode(exchange);
     codec_context_init(&context);
     if (handle_admit(request))
         handle_prepare(request, &context);
@@ -263,8 +266,9 @@ void *exchange_answer(struct exchange *exchange)
     assert_int_equal(exchange->done, 1);
     if (request->response != NULL && !request->close_connection && !request->response_taken) {
         request->response_taken = true;
-        exchange->answer = through_bytes(&request->api->response, request->version,
-                                         request->response, &exchange->arena);
+        exchange->answer =
+            through_bytes(&request->api->response, request->version, request->response,
+                          &exchange->arena, &exchange->answer_bytes);
     }
     return exchange->answer;
 }

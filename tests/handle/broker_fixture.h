@@ -46,7 +46,8 @@ struct exchange {
     struct request request;
     struct arena arena; /* For the body that the test fills in, and for the decoded answer. */
     void *body;
-    void *answer; /* NULL: the connection is closed instead. */
+    void *answer;              /* NULL: the connection is closed instead. */
+    struct slice answer_bytes; /* As they are sent. */
     int done;
 };
 
@@ -55,6 +56,8 @@ void *exchange_begin(struct broker_fixture *f, struct exchange *exchange, int16_
                      int16_t version);
 /* Sends it; runs until it is answered. */
 void *exchange_run(struct broker_fixture *f, struct exchange *exchange);
+/* Brings the body through its bytes, as arrived; the test then calls the handler itself. */
+void exchange_encode(struct exchange *exchange);
 /* Sends it and leaves it at that. */
 void exchange_start(struct broker_fixture *f, struct exchange *exchange);
 /* The same by way of handle_admit and handle_prepare, as a connection sends a Produce. */
