@@ -91,3 +91,17 @@ void batch_set_max_timestamp(uint8_t *bytes, size_t size, enum timestamp_type ty
     store_be64(bytes + BATCH_MAX_TIMESTAMP_AT, (uint64_t)max_timestamp);
     batch_set_crc(bytes, size);
 }
+
+void batch_set_producer(uint8_t *bytes, size_t size, int64_t producer_id, int16_t producer_epoch,
+                        int32_t base_sequence)
+{
+    enum { FIRST_BYTES = BATCH_RECORD_COUNT_AT - BATCH_ATTRIBUTES_AT };
+    ASSERT(size >= BATCH_HEADER_BYTES);
+    uint32_t before = crc32c(0, bytes + BATCH_ATTRIBUTES_AT, FIRST_BYTES);
+    store_be64(bytes + BATCH_PRODUCER_ID_AT, (uint64_t)producer_id);
+    store_be16(bytes + BATCH_PRODUCER_EPOCH_AT, (uint16_t)producer_epoch);
+    store_be32(bytes + BATCH_BASE_SEQUENCE_AT, (uint32_t)base_sequence);
+    uint32_t after = crc32c(0, bytes + BATCH_ATTRIBUTES_AT, FIRST_BYTES);
+    store_be32(bytes + BATCH_CRC_AT, crc32c_replaced(load_be32(bytes + BATCH_CRC_AT), before, after,
+                                                     size - BATCH_RECORD_COUNT_AT));
+}

@@ -163,6 +163,12 @@ static inline void batch_set_leader_epoch(uint8_t *bytes, int32_t leader_epoch)
 void batch_set_max_timestamp(uint8_t *bytes, size_t size, enum timestamp_type type,
                              int64_t max_timestamp);
 
+/* Sets whose batch it is and its place among that producer's (KIP-98), and the CRC with it, without
+ * reading the records: what a batch of any size costs is the same microsecond. The stored CRC must
+ * be right; `size` is the whole batch's. */
+void batch_set_producer(uint8_t *bytes, size_t size, int64_t producer_id, int16_t producer_epoch,
+                        int32_t base_sequence);
+
 /* Computes and stores the CRC of a batch of `size` bytes. */
 void batch_set_crc(uint8_t *bytes, size_t size);
 

@@ -52,11 +52,32 @@ static void any_run_gives_the_defined_sum(void **state)
     }
 }
 
+/* Replacing any first bytes of any run gives what counting all of it anew gives. */
+static void replaced_bytes_change_the_sum_as_counting_anew_does(void **state)
+{
+    (void)state;
+    struct random random;
+    uint8_t bytes[3000];
+    random_seed(&random, 2);
+    for (int round = 0; round < 2000; round++) {
+        random_fill(&random, bytes, sizeof bytes);
+        size_t size = random_below(&random, sizeof bytes + 1);
+        size_t first = random_below(&random, size + 1);
+        uint32_t whole = crc32c(0, bytes, size);
+        uint32_t before = crc32c(0, bytes, first);
+        random_fill(&random, bytes, first);
+        uint32_t after = crc32c(0, bytes, first);
+        assert_int_equal(crc32c_replaced(whole, before, after, size - first),
+                         crc32c(0, bytes, size));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_sums_are_right),
         cmocka_unit_test(any_run_gives_the_defined_sum),
+        cmocka_unit_test(replaced_bytes_change_the_sum_as_counting_anew_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

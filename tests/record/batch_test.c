@@ -131,6 +131,27 @@ static void append_time_is_set_and_taken_back(void **state)
     assert_memory_equal(bytes, golden_batch, sizeof bytes);
 }
 
+/* Producer id, epoch and sequence are set with the CRC; set back, the original bytes are there. */
+static void the_producer_is_set_and_taken_back(void **state)
+{
+    (void)state;
+    uint8_t bytes[sizeof golden_batch];
+    memcpy(bytes, golden_batch, sizeof bytes);
+    struct batch_header before, header;
+    assert_int_equal(batch_header_read(bytes, sizeof bytes, &before), ERROR_NONE);
+    batch_set_producer(bytes, sizeof bytes, INT64_C(0x123456789abcdef0), 32767, INT32_MAX);
+    assert_int_equal(batch_header_read(bytes, sizeof bytes, &header), ERROR_NONE);
+    assert_true(header.producer_id == INT64_C(0x123456789abcdef0));
+    assert_int_equal(header.producer_epoch, 32767);
+    assert_int_equal(header.base_sequence, INT32_MAX);
+    assert_int_equal(header.record_count, before.record_count);
+    assert_int_not_equal(header.crc, before.crc);
+    assert_true(batch_crc_valid(bytes, sizeof bytes));
+    batch_set_producer(bytes, sizeof bytes, before.producer_id, before.producer_epoch,
+                       before.base_sequence);
+    assert_memory_equal(bytes, golden_batch, sizeof bytes);
+}
+
 /* KIP-98: 2147483647 is followed by 0. */
 static void sequences_wrap_to_zero(void **state)
 {
@@ -161,6 +182,7 @@ int main(void)
         cmocka_unit_test(each_byte_behind_the_crc_is_covered_by_it),
         cmocka_unit_test(base_offset_and_epoch_are_outside_the_crc),
         cmocka_unit_test(append_time_is_set_and_taken_back),
+        cmocka_unit_test(the_producer_is_set_and_taken_back),
         cmocka_unit_test(sequences_wrap_to_zero),
         cmocka_unit_test(the_last_sequence_of_a_batch_wraps),
     };
