@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/report.h"
 #include "fs/fuse.h"
+#include "fs/lane.h"
 #include "record/build.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct append_batch {
     struct append_op *owner;
     struct buffer *buffer;
     size_t taken; /* Bytes of the request that are stored once this batch is. */
-    struct partition_append append;
+    struct lane_batch way;
 };
 
 struct append_op {
@@ -38,8 +39,9 @@ struct append_op {
     struct append_settings settings;
     struct append_batch *batches;
     uint32_t pending;
-    struct timer grace;        /* Runs after an interrupt. */
-    struct append_batch first; /* Most writes are one batch. */
+    struct append_watch *watch; /* Who wants to hear of a tail; NULL: nobody. */
+    struct timer grace;         /* Runs after an interrupt. */
+    struct append_batch first;  /* Most writes are one batch. */
 };
 
 /* ---- what the topic wants ---- */
@@ -118,7 +120,7 @@ static enum error build_batch(struct append_build *build, size_t taken)
     *batch = (struct append_batch){.owner = op, .buffer = buffer, .taken = taken};
     *build->end = batch;
     build->end = &batch->next;
-    batch->append = (struct partition_append){
+    batch->way.append = (struct partition_append){
         .batch = buffer->data,
         .size = buffer->size,
         .acks = op->op.tree->options.acks,
@@ -128,7 +130,7 @@ static enum error build_batch(struct append_build *build, size_t taken)
                   .text_bytes = build->text_bytes},
     };
     build->text_bytes = 0;
-    return batch_header_read(buffer->data, buffer->size, &batch->append.facts.header);
+    return batch_header_read(buffer->data, buffer->size, &batch->way.append.facts.header);
 }
 
 /* Adds one line, beginning another batch when this one is full. */
@@ -237,6 +239,22 @@ static const char *build_reason(enum error error)
 
 /* ---- appending ---- */
 
+void append_watch_end(struct append_watch *watch)
+{
+    if (watch->op != NULL)
+        watch->op->watch = NULL;
+    watch->op = NULL;
+}
+
+static void watch_tell(struct append_op *op, enum error error)
+{
+    struct append_watch *watch = op->watch;
+    if (watch == NULL)
+        return;
+    append_watch_end(watch);
+    watch->done(watch, error);
+}
+
 /* All batches are acknowledged or refused. Inside the monitor. */
 static void append_finish(struct append_op *op)
 {
@@ -246,7 +264,7 @@ static void append_finish(struct append_op *op)
     struct append_batch *batch = op->batches;
     executor_timer_stop(tree_executor(op->op.tree), &op->grace);
     for (; batch != NULL && error == ERROR_NONE; batch = batch->next) {
-        error = batch->append.error;
+        error = batch->way.append.error;
         if (error == ERROR_NONE)
             taken = batch->taken;
     }
@@ -272,52 +290,68 @@ static void append_finish(struct append_op *op)
         op->accepted = taken;
         error = ERROR_NONE;
     }
+    watch_tell(op, error);
     op_complete(&op->op, error, reason);
 }
 
 static void append_done(struct partition_append *append)
 {
-    struct append_batch *batch = container_of(append, struct append_batch, append);
+    struct append_batch *batch = container_of(append, struct append_batch, way.append);
     struct append_op *op = batch->owner;
     ASSERT(op->pending > 0);
     if (--op->pending == 0)
         append_finish(op);
 }
 
-/* Inside the monitor. Later batches are not appended behind one that was refused. */
-static void append_submit(struct append_op *op, struct partition *partition)
+/* Those behind one that was refused are not sent any more. */
+static void way_done(struct lane_batch *way)
 {
+    struct append_batch *batch = container_of(way, struct append_batch, way);
+    if (way->append.error != ERROR_NONE)
+        for (struct append_batch *later = batch->next; later != NULL; later = later->next)
+            lane_cancel(&later->way);
+    append_done(&way->append);
+}
+
+/* Inside the monitor. Later batches are not appended behind one that was refused. */
+static void append_submit(struct append_op *op)
+{
+    struct lane *lane = NULL;
+    struct tree *tree = op->op.tree;
+    struct inode *inode = op->op.inode;
+    int64_t deadline_ms =
+        executor_monotonic_ms(tree_executor(tree)) + tree->options.write_timeout_ms;
     op->pending = 1; /* Ours: nothing completes before all are submitted. */
-    enum error error = ERROR_NONE;
+    enum error error = lane_of(tree, inode, &lane);
     for (struct append_batch *batch = op->batches; batch != NULL; batch = batch->next) {
-        batch->append.done = append_done;
+        struct lane_batch *way = &batch->way;
         if (error != ERROR_NONE) {
-            batch->append.error = error;
+            way->append.error = error;
             continue;
         }
         op->pending++;
-        partition_append(partition, &batch->append);
-        error = batch->append.error;
+        if (lane != NULL) {
+            way->deadline_ms = deadline_ms;
+            way->done = way_done;
+            lane_submit(lane, way);
+        } else {
+            way->append.done = append_done;
+            partition_append(inode->partition, &way->append);
+            error = way->append.error;
+        }
     }
     if (--op->pending == 0)
         append_finish(op);
 }
 
-/* What the partition said of the batches at once; whatever else befalls them is not known yet. */
-static enum error append_refusal(const struct append_op *op)
-{
-    for (const struct append_batch *batch = op->batches; batch != NULL; batch = batch->next)
-        if (batch->append.error != ERROR_NONE)
-            return batch->append.error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ? ERROR_STALE
-                                                                           : batch->append.error;
-    return ERROR_NONE;
-}
-
 static void append_abandon(struct append_op *append)
 {
-    for (struct append_batch *batch = append->batches; batch != NULL; batch = batch->next)
-        if (batch->append.partition != NULL)
-            partition_append_cancel(&batch->append);
+    for (struct append_batch *batch = append->batches; batch != NULL; batch = batch->next) {
+        if (batch->way.lane != NULL)
+            lane_cancel(&batch->way);
+        else if (batch->way.append.partition != NULL)
+            partition_append_cancel(&batch->way.append);
+    }
 }
 
 static void append_grace_over(struct timer *timer)
@@ -373,10 +407,9 @@ static struct append_op *append_op_new(struct tree *tree, struct fuse_req *fuse,
 static bool append_enter(struct append_op *op)
 {
     struct tree *tree = op->op.tree;
-    struct partition *partition = op->op.inode->partition;
     bool current = true;
     monitor_enter(tree->monitor);
-    struct append_settings settings = append_settings_of(partition);
+    struct append_settings settings = append_settings_of(op->op.inode->partition);
     if (!settings_equal(&settings, &op->settings)) {
         current = false;
         (void)pthread_mutex_lock(&op->file->writing);
@@ -387,7 +420,7 @@ static bool append_enter(struct append_op *op)
         batches_free(op);
     } else {
         op_enter(&op->op);
-        append_submit(op, partition);
+        append_submit(op);
     }
     monitor_leave(tree->monitor);
     return current;
@@ -438,7 +471,8 @@ static bool tail_reply(struct op *op)
 }
 
 /* Inside the monitor. The caller settles it; NULL when out of memory. */
-static struct append_op *tail_start(struct tree *tree, struct open_file *file)
+static struct append_op *tail_start(struct tree *tree, struct open_file *file,
+                                    struct append_watch *watch)
 {
     struct append_op *op = append_op_new(tree, NULL, file, "close", tail_reply);
     enum error error = op == NULL ? ERROR_OUT_OF_MEMORY : ERROR_NONE;
@@ -449,24 +483,29 @@ static struct append_op *tail_start(struct tree *tree, struct open_file *file)
         (void)pthread_mutex_unlock(&file->writing);
         op_enter(&op->op);
         op->file = NULL; /* It goes now; the op does not look at it again. */
-        if (error == ERROR_NONE)
-            append_submit(op, file->inode->partition);
-        else
+        op->watch = watch;
+        if (watch != NULL)
+            watch->op = op;
+        if (error == ERROR_NONE) {
+            append_submit(op);
+        } else {
+            watch_tell(op, error);
             op_complete(&op->op, error, build_reason(error));
+        }
     }
     return op;
 }
 
-enum error append_tail_inside(struct tree *tree, struct open_file *file)
+bool append_tail_inside(struct tree *tree, struct open_file *file, struct append_watch *watch)
 {
     if (lines_kept(&file->lines).size == 0)
-        return ERROR_NONE;
-    struct append_op *op = tail_start(tree, file);
-    if (op == NULL)
-        return ERROR_OUT_OF_MEMORY;
-    enum error error = op->op.complete ? op->op.error : append_refusal(op);
-    op_settle(&op->op);
-    return error;
+        return false;
+    struct append_op *op = tail_start(tree, file, watch);
+    if (op != NULL)
+        op_settle(&op->op);
+    else if (watch != NULL)
+        watch->done(watch, ERROR_OUT_OF_MEMORY);
+    return true;
 }
 
 void append_tail(struct tree *tree, struct open_file *file)
@@ -484,7 +523,7 @@ void append_tail(struct tree *tree, struct open_file *file)
         monitor_leave(tree->monitor);
         return;
     }
-    struct append_op *op = tail_start(tree, file);
+    struct append_op *op = tail_start(tree, file, NULL);
     monitor_leave(tree->monitor);
     if (op != NULL)
         op_settle(&op->op);

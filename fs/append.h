@@ -17,8 +17,18 @@ void append_write(struct tree *tree, struct fuse_req *fuse, struct open_file *fi
  * inside one write(2), only whole lines are stored (reliability.md 79). */
 void append_tail(struct tree *tree, struct open_file *file);
 
-/* The same, begun inside the monitor; tells an error that shows at once. */
-enum error append_tail_inside(struct tree *tree, struct open_file *file);
+/* Who wants to hear what became of a tail. */
+struct append_watch {
+    struct append_op *op; /* Under way; NULL otherwise. */
+    void (*done)(struct append_watch *watch, enum error error);
+};
+
+/* The same, inside the monitor. With a watch (may be NULL) `done` comes once, perhaps from inside,
+ * unless false is returned: there was no tail. */
+bool append_tail_inside(struct tree *tree, struct open_file *file, struct append_watch *watch);
+
+/* Afterwards `done` does not come. */
+void append_watch_end(struct append_watch *watch);
 
 /* fsync(2): the tail becomes a record, and everything the partition holds now is waited for until
  * it is below the high watermark and on stable storage. */

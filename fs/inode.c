@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "fs/lane.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,7 @@ enum error inode_table_init(struct inode_table *table)
 
 static void inode_free(struct inode *inode)
 {
+    lane_free(inode->lane);
     partition_unref(inode->partition);
     memory_free(inode->error);
     memory_free(inode->file_name);

@@ -57,7 +57,8 @@ struct inode {
     uint64_t text_end_seen;
     int64_t modified_ms; /* When the text was seen to grow; 0: not looked at yet. */
     bool based;
-    char *error; /* The last failed operation on it, for user.kafka.error; may be NULL. */
+    struct lane *lane; /* Of partition files that were written: fs/lane.h. */
+    char *error;       /* The last failed operation on it, for user.kafka.error; may be NULL. */
 };
 
 struct inode_key {

@@ -191,7 +191,7 @@ static void store_tails(struct mount *mount)
     {
         struct open_file *file = container_of(link, struct open_file, link);
         if (file->inode->class->is_partition)
-            (void)append_tail_inside(tree, file); /* Reported there. */
+            (void)append_tail_inside(tree, file, NULL); /* Reported there. */
     }
     monitor_leave(tree->monitor);
 }

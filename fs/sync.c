@@ -12,10 +12,12 @@ struct sync_op {
     int64_t offset;              /* Everything below it is waited for. */
     struct partition_wait wait;
     struct timer timer;
+    struct append_watch tail;
 };
 
 static void sync_finish(struct sync_op *sync, enum error error)
 {
+    append_watch_end(&sync->tail);
     partition_wait_remove(&sync->wait);
     executor_timer_stop(tree_executor(sync->op.tree), &sync->timer);
     partition_unref(sync->partition);
@@ -82,14 +84,21 @@ static void sync_start(struct sync_op *sync)
 {
     struct log *log;
     enum error error = partition_log(sync->partition, &log);
-    executor_timer_start(tree_executor(sync->op.tree), &sync->timer,
-                         sync->op.tree->options.write_timeout_ms);
     if (error != ERROR_NONE) {
         sync_finish(sync, partition_deleted(sync->partition) ? ERROR_STALE : error);
         return;
     }
     sync->offset = log_end_offset(log);
     sync_step(sync);
+}
+
+static void tail_stored(struct append_watch *watch, enum error error)
+{
+    struct sync_op *sync = container_of(watch, struct sync_op, tail);
+    if (error == ERROR_NONE)
+        sync_start(sync);
+    else
+        sync_finish(sync, error);
 }
 
 void append_sync(struct tree *tree, struct fuse_req *fuse, struct open_file *file)
@@ -107,14 +116,13 @@ void append_sync(struct tree *tree, struct fuse_req *fuse, struct open_file *fil
     list_init(&sync->wait.task.link);
     sync->wait.task.run = sync_woken;
     sync->timer.fire = sync_timed_out;
+    sync->tail.done = tail_stored;
 
     monitor_enter(tree->monitor);
     op_enter(&sync->op);
     sync->partition = partition_ref(file->inode->partition);
-    enum error error = append_tail_inside(tree, file);
-    if (error != ERROR_NONE)
-        sync_finish(sync, error);
-    else
+    executor_timer_start(tree_executor(tree), &sync->timer, tree->options.write_timeout_ms);
+    if (!append_tail_inside(tree, file, &sync->tail))
         sync_start(sync);
     monitor_leave(tree->monitor);
     op_settle(&sync->op);

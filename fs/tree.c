@@ -31,13 +31,18 @@ enum error tree_init(struct tree *tree, struct monitor *monitor, struct broker *
         (uint32_t)config_node_number(broker->config, "topicfs.mount.open.files.max");
     list_init(&tree->groups);
     tree->started_ms = executor_wall_clock_ms(tree_executor(tree));
-    enum error error = inode_table_init(&tree->inodes);
-    if (error != ERROR_NONE)
+    enum error error = lane_producer_new(tree, &tree->producer);
+    if (error == ERROR_NONE)
+        error = inode_table_init(&tree->inodes);
+    if (error != ERROR_NONE) {
+        lane_producer_free(tree->producer);
         return error;
+    }
     struct inode_key key = {&root_class, NULL, NULL, -1, SLICE_EMPTY, NULL};
     tree->root = inode_get(&tree->inodes, &key);
     if (tree->root == NULL) {
         inode_table_done(&tree->inodes);
+        lane_producer_free(tree->producer);
         return ERROR_OUT_OF_MEMORY;
     }
     block_pool_init(&tree->blocks, TREE_BLOCK_BYTES);
@@ -51,6 +56,7 @@ void tree_done(struct tree *tree)
     ASSERT(list_empty(&tree->file_owners));
     groups_forget(tree);
     inode_table_done(&tree->inodes);
+    lane_producer_free(tree->producer);
     errors_done(&tree->errors);
     block_pool_done(&tree->blocks);
 }

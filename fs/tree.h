@@ -5,6 +5,7 @@
 
 #include "fs/errors.h"
 #include "fs/inode.h"
+#include "fs/lane.h"
 #include "fs/op.h"
 #include "fs/options.h"
 #include "fs/pool.h"
@@ -27,6 +28,7 @@ struct tree {
     struct list groups;      /* Made by mkdir and without an offset yet: fs/groups.c. */
     atomic_uint operations;  /* Ops not freed yet; any thread. */
     struct error_list errors;
+    struct lane_producer *producer;
     struct block_pool blocks; /* Any thread. */
     int64_t started_ms;       /* Wall clock. */
     bool closing;             /* Whoever still waits is to end at once. */
