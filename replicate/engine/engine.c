@@ -297,6 +297,24 @@ static int io_start(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_
     return engine->io_start(io, ms, tick, received);
 }
 
+static int io_set_term(struct raft_io *io, raft_term term)
+{
+    struct engine *engine = container_of((struct raft *)io->data, struct engine, raft);
+    int status = engine->io_set_term(io, term);
+    if (status != 0)
+        engine->host->fail(engine->host, "the term could not be stored");
+    return status;
+}
+
+static int io_set_vote(struct raft_io *io, raft_id id)
+{
+    struct engine *engine = container_of((struct raft *)io->data, struct engine, raft);
+    int status = engine->io_set_vote(io, id);
+    if (status != 0)
+        engine->host->fail(engine->host, "the vote could not be stored");
+    return status;
+}
+
 void engine_turn(struct engine *engine)
 {
     if (engine->closed != NULL)
@@ -410,6 +428,10 @@ static enum error raft_make(struct engine *engine, const struct engine_options *
     engine->io = io;
     engine->io_start = io->start;
     io->start = io_start;
+    engine->io_set_term = io->set_term;
+    io->set_term = io_set_term;
+    engine->io_set_vote = io->set_vote;
+    io->set_vote = io_set_vote;
     unsigned election_ms = or_default(options->election_timeout_ms, ELECTION_TIMEOUT_MS);
     raft_set_election_timeout(raft, election_ms);
     raft_set_heartbeat_timeout(raft, election_ms / HEARTBEATS_PER_ELECTION_TIMEOUT);

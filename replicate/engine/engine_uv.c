@@ -6,10 +6,12 @@
  *   uv loop: ... events of raft_uv ... --check--> engine_turn */
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "base/report.h"
 #include "replicate/engine/no_transport.h"
 #include "replicate/engine/state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -44,6 +46,15 @@ static void woken(uv_async_t *wake)
 {
     struct engine_uv *host = wake->data;
     engine_turn(host->engine);
+}
+
+_Noreturn static void host_fail(struct engine_host *base, const char *what)
+{
+    struct engine_uv *host = engine_uv_of(base);
+    report(REPORT_ERROR, "metadata_vote_failed", "",
+           "reason=\"%s: %s\" lost=nothing do=\"check the disk, start the node again\"", what,
+           host->io.errmsg);
+    abort();
 }
 
 /* After every turn of the loop: whatever libraft did in it is told. */
@@ -94,8 +105,8 @@ static enum error host_new(const struct engine_options *options, struct engine_u
     struct engine_uv *host = memory_allocate(sizeof *host);
     if (host == NULL)
         return ERROR_OUT_OF_MEMORY;
-    host->host =
-        (struct engine_host){.wake = host_wake, .release = host_release, .free = host_free};
+    host->host = (struct engine_host){
+        .wake = host_wake, .fail = host_fail, .release = host_release, .free = host_free};
     no_transport_init(&host->no_transport);
     enum error error = engine_new(options, &host->host, &host->engine);
     if (error != ERROR_NONE) {

@@ -17,6 +17,10 @@ struct engine_host {
     /* The mailbox has something: engine_turn is to come soon, not from inside this call. Any
      * thread, inside the monitor. */
     void (*wake)(struct engine_host *host);
+    /* A term or vote could not be stored. libraft would go on with what is in memory, and vote
+     * twice after a restart: the process must end, and nothing it says from here on may leave it.
+     * May not return. */
+    void (*fail)(struct engine_host *host, const char *what);
     /* libraft is closed: give up what the engine ran on, then call engine_released, now or
      * later. */
     void (*release)(struct engine_host *host);

@@ -44,6 +44,9 @@ struct engine {
     bool restore_failed;
     uint64_t snapshot_index;
 
+    int (*io_set_term)(struct raft_io *io, raft_term term);
+    int (*io_set_vote)(struct raft_io *io, raft_id id);
+
     /* What the leader said is committed, learnt from its messages; 0: it said nothing yet. */
     int (*io_start)(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb receive);
     raft_io_recv_cb receive;

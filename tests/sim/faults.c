@@ -188,9 +188,9 @@ static void start(struct world *world)
     }
     if (error != ERROR_NONE)
         world_fail(world, "the node does not start: %s", error_text(error));
-    if (world->node.metadata.index < world->model->catalog_last)
-        world_fail(world, "the catalog has forgotten commands behind %" PRId64,
-                   world->node.metadata.index);
+    int64_t index = catalog_applied_index(world->node.catalog);
+    if (index < world->model->catalog_last)
+        world_fail(world, "the catalog has forgotten commands behind %" PRId64, index);
 }
 
 void faults_restart(struct world *world, enum fault_stop stop)
@@ -279,8 +279,7 @@ void faults_watch(struct world *world)
 {
     if (world->armed_sync && simulated_storage_faults_met(world->node.disk) > 0)
         world->sync_failed = true;
-    /* Without a quorum nothing goes on for long. */
-    if (world->node.metadata.failed)
+    if (world->node.dead)
         faults_restart(world, FAULT_KILL);
 }
 

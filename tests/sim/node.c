@@ -8,6 +8,7 @@
 #include "handle/topic_creation.h"
 #include "sim/process_memory.h"
 #include "sim/simulated_file.h"
+#include "sim/simulated_raft_io.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +138,56 @@ static enum error broker_make(struct node *node)
     return error;
 }
 
+/* ---- the engine ---- */
+
+static void engine_became_ready(void *context, enum error error)
+{
+    struct node *node = context;
+    node->engine_ready = error == ERROR_NONE;
+}
+
+static bool engine_settled(void *context)
+{
+    const struct node *node = context;
+    return node->engine_ready || node->dead;
+}
+
+static enum error engine_start(struct node *node)
+{
+    process_memory_take_raft();
+    struct simulated_raft_options raft = {
+        .storage = simulated_storage_seam(node->disk),
+        .executor = executor_of(node),
+        .node = NODE_ID,
+        .dead = &node->dead,
+    };
+    struct engine_options engine = {
+        .executor = executor_of(node),
+        .catalog = node->catalog,
+        .node_id = NODE_ID + 1,
+        .address = "localhost:9092",
+        .bootstrap = true,
+        .snapshot_threshold = 64, /* So that there are some. */
+        .ready = engine_became_ready,
+        .context = node,
+    };
+    enum error error = simulated_raft_open(&raft, &engine, &node->engine, &node->raft);
+    if (error != ERROR_NONE)
+        return error;
+    catalog_set_proposer(node->catalog, engine_proposer(node->engine));
+    bool settled = simulated_executor_run_until(node->events, engine_settled, node, START_MS);
+    return settled && !node->dead ? ERROR_NONE : ERROR_STORAGE;
+}
+
+void node_look(struct node *node)
+{
+    int64_t index = catalog_applied_index(node->catalog);
+    if (node->applied == NULL || index == node->applied_index)
+        return;
+    node->applied_index = index;
+    node->applied(node, index, catalog_hash(node->catalog));
+}
+
 static enum error cluster_make(struct node *node)
 {
     struct executor *executor = executor_of(node);
@@ -170,8 +221,7 @@ static enum error start_steps(struct node *node)
     node->was_clean = log_directory_was_clean(node->directory);
     error = catalog_new(executor_of(node), &node->catalog);
     if (error == ERROR_NONE)
-        error = metadata_log_open(&node->metadata, simulated_storage_seam(node->disk),
-                                  executor_of(node), node->catalog);
+        error = engine_start(node);
     if (error == ERROR_NONE)
         error = cluster_make(node);
     if (error != ERROR_NONE)
@@ -189,15 +239,19 @@ enum error node_start(struct node *node)
 {
     ASSERT(!node->is_up);
     ASSERT(process_memory_blocks() == 0);
-    void (*applied)(void *, int64_t, uint64_t) = node->metadata.applied;
-    void *context = node->metadata.context;
-    node->metadata = (struct metadata_log){.applied = applied, .context = context};
+    node->engine = NULL;
+    node->engine_ready = false;
+    node->engine_closed = false;
+    node->dead = false;
+    node->applied_index = 0;
     node->catalog = NULL;
     node->directory = NULL;
     node->follower = NULL;
     node->starts++;
     enum error error = start_steps(node);
     node->is_up = true;
+    if (error == ERROR_NONE)
+        node_look(node);
     if (error != ERROR_NONE)
         node_crash(node, NODE_KILLED, NULL);
     return error;
@@ -208,7 +262,7 @@ enum error node_start(struct node *node)
 static bool groups_idle(void *context)
 {
     const struct node *node = context;
-    return group_coordinator_idle(node->broker.groups) && metadata_log_idle(&node->metadata);
+    return group_coordinator_idle(node->broker.groups) && node->engine_closed;
 }
 
 static bool partitions_idle(void *context)
@@ -217,13 +271,19 @@ static bool partitions_idle(void *context)
     return partition_table_idle(node->broker.partitions);
 }
 
+static void engine_was_closed(void *context)
+{
+    struct node *node = context;
+    node->engine_closed = true;
+}
+
 enum error node_stop(struct node *node)
 {
     ASSERT(node->is_up);
     struct broker *broker = &node->broker;
     broker->stopping = true;
     group_coordinator_stop(broker->groups);
-    metadata_log_stop(&node->metadata);
+    engine_close(node->engine, engine_was_closed, node);
     bool idle = simulated_executor_run_until(node->events, groups_idle, node, STOP_MS);
     ASSERT(idle);
     broker_follow_stop(node->follower);
@@ -236,7 +296,7 @@ enum error node_stop(struct node *node)
                            ? log_directory_mark_clean(node->directory)
                            : ERROR_STORAGE;
     log_directory_close(node->directory);
-    metadata_log_close(&node->metadata);
+    engine_free(node->engine);
     catalog_free(node->catalog);
     config_set_free(node->config);
     simulated_executor_run_until_idle(node->events); /* Answers, and files being removed. */

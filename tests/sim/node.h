@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One node of topicfs on simulated seams: the real catalog, partitions, logs, groups and request
- * handlers, put together as broker/daemon does, with the quorum of metadata_log.h. For the
- * simulator and for tests of handlers.
+ * handlers, put together as broker/daemon does, and the real engine and libraft on
+ * simulated_raft_io.h. For the simulator and for tests of handlers.
  *
  *   node_init -> node_start -> ... -> node_stop | node_crash -> node_start -> ... -> node_done */
 #ifndef TESTS_SIM_NODE_H
@@ -9,7 +9,7 @@
 
 #include "group/group.h"
 #include "handle/broker.h"
-#include "sim/metadata_log.h"
+#include "replicate/engine/engine.h"
 #include "sim/random.h"
 #include "sim/simulated_executor.h"
 #include "sim/simulated_storage.h"
@@ -28,7 +28,11 @@ struct node {
     struct config_set *config;
     struct catalog *catalog;
     struct log_directory *directory;
-    struct metadata_log metadata;
+    struct engine *engine;
+    struct simulated_raft *raft;
+    bool engine_ready, engine_closed;
+    bool dead;             /* Its metadata could not be stored: it must be crashed. */
+    int64_t applied_index; /* That applied() was told last. */
     struct broker_follower *follower;
     struct partition_reporter reporter;
     struct catalog_proposal proposal;
@@ -40,6 +44,9 @@ struct node {
     /* Called for what a partition reports; may be NULL. */
     void (*reported)(struct node *node, const char *event, const char *topic, int32_t partition,
                      const char *detail);
+    /* Called when commands were applied, also when they are applied anew after a restart; may be
+     * NULL. */
+    void (*applied)(struct node *node, int64_t index, uint64_t hash);
     void *context;
 };
 
@@ -62,6 +69,9 @@ enum node_crash_kind {
 
 /* No code of the node runs: its memory is gone. Requests under way are the caller's to forget. */
 void node_crash(struct node *node, enum node_crash_kind kind, struct random *random);
+
+/* Tells `applied` of what was applied since. */
+void node_look(struct node *node);
 
 /* Frees disk and events. The node must be down. */
 void node_done(struct node *node);

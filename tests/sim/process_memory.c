@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every block of base/memory.h in one list, by the linker's --wrap. */
+/* Every block of base/memory.h in a list of its process, by the linker's --wrap. */
 #include "sim/process_memory.h"
 
+#include "base/assertion.h"
 #include "base/list.h"
 #include "base/memory.h"
 
+#include <raft.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
 
 struct block {
     alignas(16) struct list link;
+    uint32_t process;
 };
 
-static struct list blocks = {&blocks, &blocks};
-static size_t blocks_count;
+static struct {
+    struct list blocks;
+    size_t count;
+} processes[PROCESS_MAX];
+static uint32_t selected;
 
 void *__real_memory_allocate(size_t size);
 void *__real_memory_allocate_raw(size_t size);
@@ -30,16 +36,21 @@ static void *block_add(struct block *block)
 {
     if (block == NULL)
         return NULL;
-    list_push(&blocks, &block->link);
-    blocks_count++;
+    if (processes[selected].blocks.next == NULL)
+        list_init(&processes[selected].blocks);
+    list_push(&processes[selected].blocks, &block->link);
+    processes[selected].count++;
+    block->process = selected;
     return block + 1;
 }
 
 static struct block *block_take(void *bytes)
 {
     struct block *block = (struct block *)bytes - 1;
+    /* A block freed by another process than its own is a pointer that crossed the network. */
+    ASSERT(block->process == selected);
     list_remove(&block->link);
-    blocks_count--;
+    processes[selected].count--;
     return block;
 }
 
@@ -88,13 +99,74 @@ void __wrap_memory_free(void *old)
         __real_memory_free(block_take(old));
 }
 
+uint32_t process_memory_select(uint32_t process)
+{
+    ASSERT(process < PROCESS_MAX);
+    uint32_t before = selected;
+    selected = process;
+    return before;
+}
+
 size_t process_memory_blocks(void)
 {
-    return blocks_count;
+    return processes[selected].count;
 }
 
 void process_memory_forget(void)
 {
-    while (!list_empty(&blocks))
-        __wrap_memory_free(container_of(blocks.next, struct block, link) + 1);
+    struct list *blocks = &processes[selected].blocks;
+    while (blocks->next != NULL && !list_empty(blocks))
+        __wrap_memory_free(container_of(blocks->next, struct block, link) + 1);
+}
+
+/* ---- libraft's ---- */
+
+static void *heap_allocate(void *data, size_t size)
+{
+    (void)data;
+    return __wrap_memory_allocate(size); /* Barriers' bytes are stored and never written. */
+}
+
+static void heap_free(void *data, void *block)
+{
+    (void)data;
+    __wrap_memory_free(block);
+}
+
+static void *heap_allocate_array(void *data, size_t count, size_t size)
+{
+    (void)data;
+    return __wrap_memory_allocate_array(count, size);
+}
+
+static void *heap_resize(void *data, void *block, size_t size)
+{
+    (void)data;
+    return __wrap_memory_resize(block, size);
+}
+
+static void *heap_allocate_aligned(void *data, size_t alignment, size_t size)
+{
+    (void)data;
+    (void)alignment;
+    (void)size;
+    return NULL; /* Only raft_uv wants it. */
+}
+
+static void heap_free_aligned(void *data, size_t alignment, void *block)
+{
+    (void)data;
+    (void)alignment;
+    (void)block;
+}
+
+void process_memory_take_raft(void)
+{
+    static struct raft_heap heap = {.malloc = heap_allocate,
+                                    .free = heap_free,
+                                    .calloc = heap_allocate_array,
+                                    .realloc = heap_resize,
+                                    .aligned_alloc = heap_allocate_aligned,
+                                    .aligned_free = heap_free_aligned};
+    raft_heap_set(&heap);
 }

@@ -59,9 +59,9 @@ void world_trace(struct world *world, uint64_t a, uint64_t b, uint64_t c)
     world->trace = simulated_hash(world->trace, facts, sizeof facts);
 }
 
-static void catalog_applied(void *context, int64_t index, uint64_t hash)
+static void catalog_applied(struct node *node, int64_t index, uint64_t hash)
 {
-    model_catalog_applied(context, index, hash);
+    model_catalog_applied(node->context, index, hash);
 }
 
 static void world_init(struct world *world, uint64_t seed, bool verbose)
@@ -70,8 +70,8 @@ static void world_init(struct world *world, uint64_t seed, bool verbose)
     random_seed(&world->random, seed);
     node_init(&world->node, seed, settings);
     world->node.verbose = verbose;
-    world->node.metadata.applied = catalog_applied;
-    world->node.metadata.context = world;
+    world->node.applied = catalog_applied;
+    world->node.context = world;
     world->model = model_new();
     world->producers = producers_new(world);
     world->fetchers = fetchers_new(world);
@@ -94,8 +94,10 @@ static void world_done(struct world *world)
 static void run_events(struct world *world)
 {
     uint64_t count = random_below(&world->random, 12);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         (void)simulated_executor_step(world->node.events);
+        node_look(&world->node);
+    }
 }
 
 static void step(struct world *world)
