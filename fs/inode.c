@@ -117,9 +117,10 @@ static struct inode *inode_find(struct inode_table *table, const struct inode_ke
 
 struct inode *inode_get(struct inode_table *table, const struct inode_key *key)
 {
+    const struct uuid none = UUID_ZERO;
     const struct uuid *topic_id = key->topic_id;
     if (topic_id == NULL)
-        topic_id = key->parent == NULL ? &UUID_ZERO : &key->parent->topic_id;
+        topic_id = key->parent == NULL ? &none : &key->parent->topic_id;
     uint64_t number = key->parent == NULL ? INODE_ROOT_NUMBER : hash_identity(key, topic_id);
     struct inode *inode = inode_find(table, key, topic_id, number);
     if (inode != NULL)

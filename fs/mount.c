@@ -218,6 +218,9 @@ void mount_close(struct mount *mount)
     }
     monitor_enter(tree->monitor);
     op_cancel_all(tree);
+    monitor_leave(tree->monitor); /* What was cancelled ends: it still looks at its open file. */
+    monitor_enter(tree->monitor);
+    ASSERT(list_empty(&tree->parked));
     while (!list_empty(&tree->open_files))
         open_file_free(tree, container_of(tree->open_files.next, struct open_file, link));
     inode_table_release_partitions(&tree->inodes);

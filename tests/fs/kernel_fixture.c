@@ -192,6 +192,9 @@ void kernel_umount(struct kernel *kernel)
     struct tree *tree = &kernel->tree;
     monitor_enter(kernel->monitor);
     op_cancel_all(tree);
+    monitor_leave(kernel->monitor);
+    monitor_enter(kernel->monitor);
+    assert_true(list_empty(&tree->parked));
     while (!list_empty(&tree->open_files))
         open_file_free(tree, container_of(tree->open_files.next, struct open_file, link));
     inode_table_release_partitions(&tree->inodes);
