@@ -183,8 +183,6 @@ static void state_publish(struct engine *engine)
     raft_leader(&engine->raft, &leader, &address);
     struct engine_state state = {
         .role = role_of(raft_state(&engine->raft)),
-        .leads = raft_state(&engine->raft) == RAFT_LEADER &&
-                 engine->barrier_term == raft_current_term(&engine->raft),
         .leader_id = leader,
         .term = raft_current_term(&engine->raft),
         .settled = raft_state(&engine->raft) == RAFT_LEADER &&
@@ -238,9 +236,9 @@ static void become_ready(struct engine *engine, enum error error)
 static void barrier_done(struct raft_barrier *barrier, int status)
 {
     struct engine *engine = container_of(barrier, struct engine, barrier);
-    engine->barrier_sent = false;
+    engine->barrier_sent = false; /* When leadership went away: again with the next. */
     if (status == 0)
-        engine->barrier_term = engine->barrier_sent_term;
+        engine->settled_term = engine->barrier_term;
     state_publish(engine);
     if (status == 0)
         become_ready(engine, ERROR_NONE);
@@ -248,15 +246,15 @@ static void barrier_done(struct raft_barrier *barrier, int status)
         become_ready(engine, ERROR_CLOSING);
 }
 
-/* A leader's barrier: what was committed before its term is applied once that is. A follower is
- * ready when it has caught up with what its leader said is committed. */
-static void barrier_look(struct engine *engine)
+/* A new leader applies what it has before it speaks for the quorum; the first leader that was heard
+ * and caught up with is noticed. */
+static void ready_look(struct engine *engine)
 {
+    uint64_t term = raft_current_term(&engine->raft);
     if (raft_state(&engine->raft) == RAFT_LEADER) {
-        uint64_t term = raft_current_term(&engine->raft);
-        if (engine->barrier_sent || engine->barrier_term == term)
+        if (engine->barrier_sent || engine->settled_term == term)
             return;
-        engine->barrier_sent_term = term;
+        engine->barrier_term = term;
         engine->barrier_sent = raft_barrier(&engine->raft, &engine->barrier, barrier_done) == 0;
         return;
     }
@@ -324,7 +322,7 @@ void engine_turn(struct engine *engine)
     mailbox_take(engine);
     changes_turn(engine);
     state_publish(engine);
-    barrier_look(engine);
+    ready_look(engine);
 }
 
 /* ---- closing ---- */

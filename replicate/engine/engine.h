@@ -24,7 +24,6 @@ enum engine_role { ENGINE_UNAVAILABLE, ENGINE_FOLLOWER, ENGINE_CANDIDATE, ENGINE
 
 struct engine_state {
     enum engine_role role;
-    bool leads; /* It is the leader, and has applied all that was committed before its term. */
     uint64_t leader_id; /* 0: none known. */
     uint64_t term;
     bool settled; /* It leads, and has applied all that leaders before it committed. */
