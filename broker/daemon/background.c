@@ -25,32 +25,38 @@ static void write_all(int descriptor, const char *bytes, size_t size)
     }
 }
 
-/* Reads what the child says until it has no more to say. */
-static size_t read_all(int descriptor, char *line, size_t room)
+/* Says on what the child has to say before it is ready. True at an empty line: it is. What is left
+ * at the end, a line without its end, is in `line`. */
+static bool lines_pass_on(int descriptor, char line[LINE_BYTES])
 {
     size_t size = 0;
-    while (size < room) {
-        ssize_t got = read(descriptor, line + size, room - size);
+    for (;;) {
+        char byte;
+        ssize_t got = read(descriptor, &byte, 1);
         if (got < 0 && errno == EINTR)
             continue;
+        line[size] = '\0';
         if (got <= 0)
-            break;
-        size += (size_t)got;
-        if (line[0] == READY)
-            break;
+            return false;
+        if (byte != READY) {
+            line[size] = byte;
+            size += size < LINE_BYTES - 1;
+            continue;
+        }
+        if (size == 0)
+            return true;
+        (void)fprintf(stderr, "topicfs: %s\n", line);
+        size = 0;
     }
-    return size;
 }
 
 static _Noreturn void wait_for_child(pid_t child, int descriptor)
 {
     char line[LINE_BYTES];
-    size_t size = read_all(descriptor, line, sizeof line - 1);
-    if (size > 0 && line[0] == READY)
+    if (lines_pass_on(descriptor, line))
         exit(EXIT_SUCCESS);
-    line[size] = '\0';
     int status = 0;
-    if (size > 0)
+    if (line[0] != '\0')
         (void)fprintf(stderr, "topicfs: %s\n", line);
     else if (waitpid(child, &status, 0) == child && WIFSIGNALED(status))
         (void)fprintf(stderr, "topicfs: the node was ended by signal %d before it was ready\n",
@@ -115,6 +121,17 @@ void background_ready(struct background *background)
     write_all(background->descriptor, &ready, 1);
     (void)close(background->descriptor);
     background->descriptor = -1;
+}
+
+void background_note(const struct background *background, const char *line)
+{
+    if (background->descriptor < 0) {
+        (void)fprintf(stderr, "topicfs: %s\n", line);
+        return;
+    }
+    const char end = READY;
+    write_all(background->descriptor, line, strlen(line));
+    write_all(background->descriptor, &end, 1);
 }
 
 void background_refuse(struct background *background, const char *line)

@@ -29,6 +29,9 @@ enum error background_redirect(const struct background *background, const char *
 /* The node answers: the parent may go. Nothing in the foreground. */
 void background_ready(struct background *background);
 
+/* What it waits for, one line for the person who typed the command. Before it is ready. */
+void background_note(const struct background *background, const char *line);
+
 /* It cannot start: one line for the parent to print, or printed here in the foreground. */
 void background_refuse(struct background *background, const char *line);
 

@@ -52,27 +52,42 @@ enum error data_lock(const struct settings *settings, struct data *ret_data,
     return ERROR_NONE;
 }
 
-static enum error identify(const struct settings *settings, struct executor *executor,
-                           struct data *data, struct failure *failure)
+static enum error check_identity(const struct settings *settings, const struct data *data,
+                                 struct failure *failure)
 {
     const struct log_identity *known = log_directory_identity(data->directory);
-    if (!uuid_is_zero(&known->cluster_id)) {
-        if (known->node_id != settings->node_id)
-            return failure_because(failure, ERROR_INVALID_CONFIG,
-                                   "%s belongs to node %d, but node.id is %d",
-                                   settings->data_directory, known->node_id, settings->node_id);
+    if (uuid_is_zero(&known->cluster_id) || settings->node_id < 0 ||
+        known->node_id == settings->node_id)
         return ERROR_NONE;
-    }
+    return failure_because(failure, ERROR_INVALID_CONFIG,
+                           "%s belongs to node %d, but node.id is %d", settings->data_directory,
+                           known->node_id, settings->node_id);
+}
+
+bool data_is_identified(const struct data *data)
+{
+    return !uuid_is_zero(&log_directory_identity(data->directory)->cluster_id);
+}
+
+enum error data_identify(const struct settings *settings, struct data *data,
+                         const struct log_identity *identity, struct failure *failure)
+{
+    enum error error = log_directory_identify(data->directory, identity);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "%s/meta.properties", settings->data_directory);
+    return ERROR_NONE;
+}
+
+/* A node alone is a cluster from its first start on. */
+static enum error identify_alone(const struct settings *settings, struct executor *executor,
+                                 struct data *data, struct failure *failure)
+{
     struct log_identity identity = {
         .cluster_id = uuid_random(executor),
         .node_id = settings->node_id,
         .directory_id = uuid_random(executor),
     };
-    data->fresh = true;
-    enum error error = log_directory_identify(data->directory, &identity);
-    if (error != ERROR_NONE)
-        return failure_at(failure, error, "%s/meta.properties", settings->data_directory);
-    return ERROR_NONE;
+    return data_identify(settings, data, &identity, failure);
 }
 
 static void note_partition(void *context, const char *topic, int32_t partition, const char *name)
@@ -95,9 +110,14 @@ enum error data_open(const struct settings *settings, struct executor *executor,
     enum error error = log_directory_open(data->storage, executor, &data->directory, failure);
     if (error != ERROR_NONE)
         return failure_at(failure, error, "open %s", settings->data_directory);
-    error = identify(settings, executor, data, failure);
-    if (error != ERROR_NONE || data->fresh)
+    error = check_identity(settings, data, failure);
+    if (error != ERROR_NONE)
         return error;
+    if (!data_is_identified(data)) {
+        data->fresh = true;
+        return settings->cluster.node_count > 0 ? ERROR_NONE
+                                                : identify_alone(settings, executor, data, failure);
+    }
     /* A first start that was cut off between the identity and the metadata log left nothing that
      * founding again could lose. */
     bool any = false;

@@ -20,10 +20,17 @@ struct data {
 enum error data_lock(const struct settings *settings, struct data *ret_data,
                      struct failure *failure);
 
-/* Reads the rest; a fresh directory gets a random cluster id and the configured node id. A
- * directory of another node is refused. */
+/* Reads the rest; a fresh directory of a node alone gets a random cluster id and the configured
+ * node id, that of a node in a cluster stays without until data_identify. A directory of another
+ * node is refused. */
 enum error data_open(const struct settings *settings, struct executor *executor, struct data *data,
                      struct failure *failure);
+
+bool data_is_identified(const struct data *data);
+
+/* Writes meta.properties; on stable storage when it returns. */
+enum error data_identify(const struct settings *settings, struct data *data,
+                         const struct log_identity *identity, struct failure *failure);
 
 /* Accepts what data_lock or data_open left. */
 void data_close(struct data *data);

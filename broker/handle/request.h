@@ -29,6 +29,7 @@ struct requester {
     const char *listener_host; /* What this listener advertises. */
     int32_t listener_port;
     uint64_t connection_id; /* 0 for the mount. */
+    bool nodes_only;        /* The listener is for nodes that have proved themselves. */
     int32_t peer_node_id;   /* Of the node whose connection it is; PEER_CLIENT, PEER_GUEST. */
 };
 

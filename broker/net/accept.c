@@ -39,6 +39,7 @@ enum error listener_open(struct net *net, struct net_listener *listener,
     int refused = getsockname(listener->descriptor, (struct sockaddr *)&listener->address.storage,
                               &listener->address.size);
     ASSERT(refused == 0);
+    listener->nodes_only = options->nodes_only;
     listener->advertised_port = options->advertised_port;
     if (listener->advertised_port == 0)
         listener->advertised_port = address_port(&listener->address);

@@ -57,6 +57,7 @@ static void requester_fill(struct connection *connection, const struct frame_req
         .listener_host = connection->listener->advertised_host,
         .listener_port = connection->listener->advertised_port,
         .connection_id = connection->id,
+        .nodes_only = connection->listener->nodes_only,
         .peer_node_id = connection_peer(connection),
     };
 }

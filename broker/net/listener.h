@@ -28,6 +28,7 @@ struct net_listener_options {
     uint16_t port;               /* 0: the system picks one, see net_port. */
     const char *advertised_host; /* What Metadata tells clients that came in here. */
     int32_t advertised_port;     /* 0: the port listened on. */
+    bool nodes_only;             /* Requesters are told so: see requester.nodes_only. */
 };
 
 /* All bounds; the names are the configuration keys. */

@@ -45,6 +45,7 @@ struct net_listener {
     char *name;
     char *advertised_host;
     int32_t advertised_port;
+    bool nodes_only;
 };
 
 /* A socket on its way to its loop. */

@@ -478,13 +478,12 @@ void bootstrap_stop(struct bootstrap *bootstrap)
     free_when_over(bootstrap);
 }
 
-enum error bootstrap_answer(const struct bootstrap *bootstrap, struct arena *arena,
-                            struct cluster_query_response *response)
+enum error bootstrap_answer(const struct founding *founding, uint64_t list_hash,
+                            struct arena *arena, struct cluster_query_response *response)
 {
-    const struct founding *founding = bootstrap->founding;
     cluster_query_response_init(response);
     response->formed = founding->agreed;
-    response->list_hash = (int64_t)bootstrap->list_hash;
+    response->list_hash = (int64_t)list_hash;
     response->node_uuid = founding->node_uuid;
     response->node_id = founding->agreed ? founding->node_id : -1;
     response->leader_id = -1;

@@ -48,10 +48,10 @@ enum error bootstrap_new(const struct bootstrap_options *options, struct foundin
                          struct bootstrap **ret_bootstrap);
 void bootstrap_start(struct bootstrap *bootstrap);
 
-/* What CLUSTER_QUERY is told; also after it is done, until the catalog can say more. Arrays live in
- * `arena`. OUT_OF_MEMORY. */
-enum error bootstrap_answer(const struct bootstrap *bootstrap, struct arena *arena,
-                            struct cluster_query_response *response);
+/* What CLUSTER_QUERY is told by a node with this founding; the leader is not known here. Arrays
+ * live in `arena`, strings in the founding. OUT_OF_MEMORY. */
+enum error bootstrap_answer(const struct founding *founding, uint64_t list_hash,
+                            struct arena *arena, struct cluster_query_response *response);
 
 /* Ends calls under way; `done` does not come any more. It frees itself when the last call has
  * ended. Accepts NULL. */

@@ -23,6 +23,7 @@ struct seat {
     struct world *world;
     struct simulated_storage *disk;
     struct founding founding;
+    uint64_t list_hash;
     struct bootstrap *bootstrap;
     bool is_up;
     bool done;
@@ -63,8 +64,7 @@ static struct seat *seat_at(struct world *world, uint16_t port)
 static enum error answer_query(struct seat *seat, struct call *call)
 {
     call->response = arena_allocate(&call->arena, sizeof(struct cluster_query_response));
-    enum error error = bootstrap_answer(seat->bootstrap, &call->arena, call->response);
-    return error;
+    return bootstrap_answer(&seat->founding, seat->list_hash, &call->arena, call->response);
 }
 
 static enum error answer_join(struct world *world, struct seat *seat, struct call *call)
@@ -180,6 +180,7 @@ static void seat_start(struct world *world, uint32_t number, uint32_t listed, in
         .context = seat,
     };
     (void)snprintf(options.advertised.host, sizeof options.advertised.host, "node%u", number);
+    seat->list_hash = bootstrap_list_hash(addresses, listed);
     seat->is_up = true;
     seat->done = false;
     assert_int_equal(bootstrap_new(&options, &seat->founding, &seat->bootstrap), ERROR_NONE);
