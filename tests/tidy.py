@@ -119,6 +119,11 @@ TESTED_ELSEWHERE = {
 # New: their tests are being written. Take a line off when they stand.
 TESTS_LANDING = ("broker/handle/",)
 
+# Configuration keys that the cluster is to read. Nothing reads them yet.
+KEYS_AWAITED = re.compile(r"auto\.leader\.rebalance\.|broker\.(heartbeat|session)\.|controlled\.shutdown\."
+                          r"|controller\.quorum\.|inter\.broker\.|leader\.imbalance\.|replica\."
+                          r"|request\.timeout\.ms|topicfs\.(balance|voter)\.|unclean\.leader\.")
+
 # Files that keep state of their own outside any struct, and why.
 MUTABLE_GLOBALS = {
     "broker/base/memory.c": "the refusals that tests arm reach every allocation",
@@ -360,6 +365,43 @@ def check_room_table(tidy):
             tidy.say("tests/tidy.py", 0, f"{room} includes itself through another room")
 
 
+def config_rows(tidy):
+    """(path, line, scope, text) of each row of the table of configuration keys."""
+    for path, text in tidy.texts.items():
+        if path.parts[:2] != ("broker", "catalog") or path.suffix != ".inc":
+            continue
+        for row in re.finditer(r"^(NODE|TOPIC)_\w+\((.*?)\),$(?=\n\w|\n/\*|\Z)", text,
+                               re.DOTALL | re.MULTILINE):
+            yield path, text.count("\n", 0, row.start()) + 1, row.group(1), row.group(2)
+
+
+def check_config_keys(tidy):
+    """A key is read somewhere, or its row says that it has no effect."""
+    named = set()
+    for path, text in tidy.texts.items():
+        if room_of(path) is not None and path.suffix in (".c", ".h") and path.name not in (
+                "config_check.c", "config_rows.c", "config_set.c"):
+            named.update(re.findall(r'"([a-z][a-z0-9.]+)"', text))
+    # Keys that stand in for another: read with that.
+    stands_for = {key: other for other, key in re.findall(
+        r'\{"([a-z.]+)", "([a-z.]+)", \d+\}', tidy.texts[pathlib.Path("broker/catalog/config_set.c")])}
+    rows = list(config_rows(tidy))
+    if len(rows) < 150:
+        tidy.say("broker/catalog/config_rows.c", 0, f"{len(rows)} rows found: tests/tidy.py cannot read them")
+    for path, line, scope, text in rows:
+        strings = re.findall(r'"([^"]*)"', text)
+        key, flagged = strings[0], re.search(r"\b(NO_EFFECT|ACCEPTED|NOT_YET)\b", text) is not None
+        # The default of a topic's key is read with that.
+        topics = [re.findall(r'"([^"]*)"', other)[0] for _, _, kind, other in rows
+                  if kind == "TOPIC" and scope == "NODE" and f'"{stands_for.get(key, key)}"' in other]
+        read = bool(named & {key, stands_for.get(key, key), *topics})
+        one_value = len(strings) > 2 and strings[1] == strings[2]
+        if read and flagged:
+            tidy.say(path, line, f"{key} is read somewhere: its row says that it has no effect")
+        if not read and not flagged and not one_value and not KEYS_AWAITED.match(key):
+            tidy.say(path, line, f"nothing reads {key}: say so in its row, or take it out")
+
+
 def check_format(tidy):
     program = shutil.which("clang-format")
     if program is None:
@@ -396,6 +438,7 @@ def main():
             check_functions(tidy, path, lines)
         check_words(tidy, path, lines)
         check_sleeps(tidy, path, lines)
+    check_config_keys(tidy)
     check_format(tidy)
 
     for path, line, what in sorted(tidy.violations):

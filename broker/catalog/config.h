@@ -48,6 +48,7 @@ struct config_row {
     bool read_only;           /* Node rows that need a restart. */
     bool sensitive;           /* Never shown. */
     const char *help;         /* One sentence, our words. */
+    bool no_effect;           /* Accepted, and nothing reads it; the help says why. */
 };
 
 extern const struct config_row config_rows[];

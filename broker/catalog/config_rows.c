@@ -39,8 +39,14 @@ enum { LIVE, FIXED };
 #define COMPRESSION_TYPES "uncompressed,zstd,lz4,snappy,gzip,producer"
 #define GZIP_LEVELS "-1,1,2,3,4,5,6,7,8,9"
 /* Of rows accepted so that a server.properties written for Kafka works as it is. */
-#define NO_EFFECT                                                                                  \
-    "Accepted for compatibility; it tunes Apache Kafka's own machinery: no effect here."
+#define NO_EFFECT ACCEPTED("it tunes Apache Kafka's own machinery: no effect here.")
+#define ACCEPTED(why_) "Accepted for compatibility; " why_, .no_effect = true
+/* Of rows whose feature is not here yet: what it will do, and why it does not. Setting one is
+ * reported when the node starts. */
+#define NOT_YET(help_, why_) help_ " No effect yet: " why_ ".", .no_effect = true
+#define NO_TRANSACTIONS "there are no transactions here"
+#define NO_COMPACTION "logs are not compacted here"
+#define NO_FLUSHING "the system writes back what topicfs.durability does not sync"
 
 const struct config_row config_rows[] = {
 #include "catalog/config_rows_cluster.inc"

@@ -49,6 +49,7 @@ static enum error groups_make(struct core *core, const struct core_options *opti
                     config_node_number(config, "offsets.retention.minutes") * 60000,
                 .offsets_retention_check_interval_ms =
                     config_node_number(config, "offsets.retention.check.interval.ms"),
+                .commit_timeout_ms = config_node_number(config, "offsets.commit.timeout.ms"),
                 .max_size = (int32_t)config_node_number(config, "group.max.size"),
                 .offset_metadata_max_bytes =
                     (int32_t)config_node_number(config, "offset.metadata.max.bytes"),

@@ -200,6 +200,11 @@ static void serve(struct node *node)
            catalog_partition_count(node->catalog),
            node->data.fresh || log_directory_was_clean(node->data.directory) ? "yes" : "no",
            (long long)(took_ns / 1000000));
+    char keys[300];
+    settings_without_effect(node->settings, keys, sizeof keys);
+    if (keys[0] != '\0')
+        report(REPORT_WARNING, "settings_without_effect", "",
+               "keys=\"%s\" lost=nothing do=\"topicfs --help=config says why\"", keys);
     notify_service_manager("READY=1");
     background_ready(node->background);
 }

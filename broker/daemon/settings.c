@@ -357,6 +357,24 @@ static void advertise_as_listed(struct settings *settings)
     }
 }
 
+/* controller.listener.names: a server.properties for Kafka has a port for its controllers, which
+ * nodes here do not need. */
+static void leave_out_controllers(struct settings *settings)
+{
+    const char *names = config_node_value(settings->config, "controller.listener.names", NULL);
+    struct slice name;
+    while (config_list_next(&names, &name)) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < settings->listener_count; i++) {
+            const char *listener = settings->listeners[i].name;
+            if (strlen(listener) != name.size ||
+                strncasecmp(listener, (const char *)name.data, name.size) != 0)
+                settings->listeners[kept++] = settings->listeners[i];
+        }
+        settings->listener_count = kept;
+    }
+}
+
 static enum error choose_listeners(struct settings *settings, struct failure *failure)
 {
     struct cluster_settings *cluster = &settings->cluster;
@@ -369,6 +387,11 @@ static enum error choose_listeners(struct settings *settings, struct failure *fa
     const char *list = config_node_value(settings->config, "listeners", NULL);
     enum error error = endpoint_parse_list("listeners", list, settings->listeners,
                                            &settings->listener_count, failure);
+    if (error == ERROR_NONE)
+        leave_out_controllers(settings);
+    if (error == ERROR_NONE && settings->listener_count == 0)
+        return failure_because(failure, ERROR_INVALID_CONFIG,
+                               "listeners: none is left for clients");
     for (uint32_t i = 0; error == ERROR_NONE && i < settings->listener_count; i++)
         error = check_protocol(settings, &settings->listeners[i], failure);
     if (error == ERROR_NONE)
@@ -427,6 +450,39 @@ void settings_done(struct settings *settings)
     *settings = (struct settings){0};
 }
 
+struct key_list {
+    char *out;
+    size_t size;
+    size_t used;
+    uint32_t left_out;
+};
+
+static void add_without_effect(void *context, const char *key, const char *value)
+{
+    enum { MORE_BYTES = 24 }; /* " and 4294967295 more" */
+    struct key_list *list = context;
+    const struct config_row *row = config_find(CONFIG_NODE, key);
+    if (row == NULL || !row->no_effect ||
+        (row->default_text != NULL && strcmp(value, row->default_text) == 0))
+        return;
+    size_t needed = strlen(key) + 2;
+    if (list->left_out > 0 || list->used + needed + MORE_BYTES > list->size) {
+        list->left_out++;
+        return;
+    }
+    list->used += (size_t)snprintf(list->out + list->used, list->size - list->used, "%s%s",
+                                   list->used == 0 ? "" : ", ", key);
+}
+
+void settings_without_effect(const struct settings *settings, char *out, size_t size)
+{
+    struct key_list list = {.out = out, .size = size};
+    out[0] = '\0';
+    config_set_each(settings->config, add_without_effect, &list);
+    if (list.left_out > 0)
+        (void)snprintf(out + list.used, size - list.used, " and %u more", list.left_out);
+}
+
 void settings_print_help(void)
 {
     for (uint32_t i = 0; i < config_row_count; i++) {
@@ -439,6 +495,7 @@ void settings_print_help(void)
             printf(", one of %s", row->choices);
         else if (row->minimum != 0 || row->maximum != 0)
             printf(", %lld to %lld", (long long)row->minimum, (long long)row->maximum);
-        printf("%s\n    %s\n", row->read_only ? "" : ", may change while the node runs", row->help);
+        printf("%s%s\n    %s\n", row->read_only ? "" : ", may change while the node runs",
+               row->no_effect ? ", no effect" : "", row->help);
     }
 }

@@ -33,6 +33,10 @@ enum error settings_load(const struct options *options, struct settings *ret_set
                          struct failure *failure);
 void settings_done(struct settings *settings);
 
+/* The keys that are set, to something else than their default, and have no effect: "a, b". Cut
+ * short with "and N more" when it is too long. `out` is empty when there is none. */
+void settings_without_effect(const struct settings *settings, char *out, size_t size);
+
 /* Every node key with type, default and help: --help=config. */
 void settings_print_help(void);
 

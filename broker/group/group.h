@@ -25,6 +25,7 @@ struct group_coordinator;
 struct group_config {
     int64_t initial_rebalance_delay_ms, min_session_timeout_ms, max_session_timeout_ms;
     int64_t offsets_retention_ms, offsets_retention_check_interval_ms;
+    int64_t commit_timeout_ms; /* How long a record may take to be committed. */
     int32_t max_size, offset_metadata_max_bytes;
 };
 

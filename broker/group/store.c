@@ -15,7 +15,6 @@ enum {
     OFFSET_VALUE_VERSION = 3,
     METADATA_VALUE_VERSION = 3,
     STORE_ARENA_BYTES = 64 << 20,
-    STORE_TIMEOUT_MS = 5000, /* offsets.commit.timeout.ms */
 };
 
 static const char offsets_topic[] = "__consumer_offsets";
@@ -210,7 +209,7 @@ void group_write_submit(struct group_write *write)
     append->batch = write->batch->data;
     append->size = write->batch->size;
     append->acks = -1;
-    append->timeout_ms = STORE_TIMEOUT_MS;
+    append->timeout_ms = (int32_t)coordinator->options.config.commit_timeout_ms;
     append->done = write_done;
     partition_append(partition, append);
 }

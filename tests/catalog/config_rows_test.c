@@ -42,6 +42,7 @@ static void a_synonym_is_a_node_key_of_the_same_kind(void **state)
         assert_string_equal(node->default_text, row->default_text);
         assert_true(slice_equals(slice_of(node->choices), slice_of(row->choices)));
         assert_false(node->read_only);
+        assert_int_equal(node->no_effect, row->no_effect);
     }
 }
 

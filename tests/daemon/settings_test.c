@@ -65,6 +65,47 @@ static void overrides_win_over_the_file(void **state)
     (void)unlink(path);
 }
 
+/* What the operator set in vain is named, once, in the order of keys; a default is not. */
+static void keys_without_effect_are_named(void **state)
+{
+    (void)state;
+    char threads[] = "num.io.threads=16";
+    char same[] = "num.network.threads=3";
+    char transactions[] = "transaction.max.timeout.ms=5000";
+    char real[] = "num.partitions=4";
+    char *overrides[] = {threads, same, transactions, real};
+    char named[100];
+    struct settings settings;
+    assert_int_equal(load(&settings, NULL, overrides, 4), ERROR_NONE);
+    settings_without_effect(&settings, named, sizeof named);
+    assert_string_equal(named, "num.io.threads, transaction.max.timeout.ms");
+    settings_without_effect(&settings, named, 42);
+    assert_string_equal(named, "num.io.threads and 1 more");
+    settings_done(&settings);
+    assert_int_equal(load(&settings, NULL, overrides + 3, 1), ERROR_NONE);
+    settings_without_effect(&settings, named, sizeof named);
+    assert_string_equal(named, "");
+    settings_done(&settings);
+}
+
+/* A server.properties for Kafka: the port of its controllers is left out, and is not advertised. */
+static void listeners_of_controllers_are_left_out(void **state)
+{
+    (void)state;
+    char listeners[] = "listeners=CONTROLLER://localhost:9093,PLAINTEXT://localhost:9092";
+    char names[] = "controller.listener.names=CONTROLLER";
+    char *overrides[] = {listeners, names};
+    struct settings settings;
+    assert_int_equal(load(&settings, NULL, overrides, 2), ERROR_NONE);
+    assert_int_equal(settings.listener_count, 1);
+    assert_string_equal(settings.listeners[0].name, "PLAINTEXT");
+    assert_int_equal(settings.advertised[0].port, 9092);
+    settings_done(&settings);
+    char only[] = "listeners=CONTROLLER://localhost:9093";
+    char *nothing_left[] = {only, names};
+    assert_int_equal(load(&settings, NULL, nothing_left, 2), ERROR_INVALID_CONFIG);
+}
+
 /* Relative paths are the caller's; pid and report files lie in the data directory. */
 static void relative_paths_become_absolute(void **state)
 {
@@ -114,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_set_gives_the_defaults),
         cmocka_unit_test(overrides_win_over_the_file),
+        cmocka_unit_test(keys_without_effect_are_named),
+        cmocka_unit_test(listeners_of_controllers_are_left_out),
         cmocka_unit_test(relative_paths_become_absolute),
         cmocka_unit_test(any_allocation_may_fail),
     };

@@ -92,6 +92,7 @@ static void make_groups(struct broker *broker)
                    .max_session_timeout_ms = 1800000,
                    .offsets_retention_ms = 86400000,
                    .offsets_retention_check_interval_ms = 600000,
+                   .commit_timeout_ms = 5000,
                    .max_size = 1000,
                    .offset_metadata_max_bytes = 4096},
         .offsets_partition_count = offsets_partition_count,

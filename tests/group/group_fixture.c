@@ -52,6 +52,7 @@ void node_start(struct node *node)
                    .max_session_timeout_ms = 1800000,
                    .offsets_retention_ms = OFFSETS_RETENTION_MS,
                    .offsets_retention_check_interval_ms = EXPIRY_CHECK_MS,
+                   .commit_timeout_ms = COMMIT_TIMEOUT_MS,
                    .max_size = GROUP_MAX_SIZE,
                    .offset_metadata_max_bytes = OFFSET_METADATA_MAX_BYTES},
         .offsets_partition_count = partition_count,

@@ -22,6 +22,7 @@ here=(-f --no-mount --override "log.dirs=$data")
 check 'the version is printed' grep -q '^topicfs [0-9]' <("$TOPICFS" --version)
 check 'the help names the options' grep -q -- '--override' <("$TOPICFS" --help)
 check 'the help of the configuration names keys' grep -q '^log.retention.ms$' <("$TOPICFS" --help=config)
+check 'and which have no effect' grep -q 'default 900000, 1 to .*, no effect$' <("$TOPICFS" --help=config)
 check 'and their defaults' grep -q 'default PLAINTEXT://127.0.0.1:9092' <("$TOPICFS" --help=config)
 "$TOPICFS" 2> /dev/null
 check_equal 'without a mount point: status 2' 2 $?

@@ -43,7 +43,11 @@ check_not 'the pid file is gone' test -e "$data/topicfs.pid"
 check_not 'the port is free' port_answers "$PORT"
 check 'the stop was clean' test -e "$data/.kafka_cleanshutdown"
 
-check 'it starts again' "$TOPICFS" "${daemon[@]}"
+check_not 'a node set to what it can do has no warning' grep -q settings_without_effect "$data/topicfs.report"
+check 'it starts again' "$TOPICFS" "${daemon[@]}" --override num.io.threads=9 \
+    --override transaction.max.timeout.ms=5000
+check_equal 'and says once what was set in vain' 1 \
+    "$(grep -c 'event=settings_without_effect.*num.io.threads, transaction.max.timeout.ms' "$data/topicfs.report")"
 check_equal 'with what it had' "a b c" "$(consume things 0 | tr '\n' ' ' | sed 's/ $//')"
 end_daemon
 
