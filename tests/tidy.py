@@ -122,7 +122,7 @@ TESTS_LANDING = ("broker/handle/",)
 # Configuration keys that the cluster is to read. Nothing reads them yet.
 KEYS_AWAITED = re.compile(r"auto\.leader\.rebalance\.|broker\.(heartbeat|session)\.|controlled\.shutdown\."
                           r"|controller\.quorum\.|inter\.broker\.|leader\.imbalance\.|replica\."
-                          r"|request\.timeout\.ms|topicfs\.(balance|voter)\.|unclean\.leader\.")
+                          r"|(follower|leader)\.replication\.throttled\.|request\.timeout\.ms|topicfs\.(balance|voter)\.|unclean\.leader\.")
 
 # Files that keep state of their own outside any struct, and why.
 MUTABLE_GLOBALS = {
