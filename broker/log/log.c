@@ -4,7 +4,7 @@
  * Invariants (README.md explains them):
  *  1. start_offset <= visible.offset <= visible_offset <= end_offset; synced_offset <= end_offset.
  *  2. Segments are sorted by base offset, do not overlap, and there is always an active one.
- *  3. Nothing below visible is ever rewritten or cut, but by log_reset.
+ *  3. Nothing below visible is ever rewritten or cut, but by log_reset and log_truncate.
  *  4. A batch is in the indexes, the producer state and end_offset only after it is in the file.
  *  5. An epoch is on stable storage before its first batch is written.
  *  6. Text positions of the segments add up, from the batch that held log start at open. */

@@ -113,8 +113,9 @@ enum error log_append_replica(struct log *log, const uint8_t *batch, size_t size
 /* Rolls a fresh active segment now, if the active one holds a record. */
 enum error log_roll(struct log *log);
 
-/* Cuts every record at `offset` and above, with the batch that holds it (Kafka: truncateTo); offset
- * >= visible offset unless it is log start. Producer state and epochs go back with it. Syncs the
+/* Cuts every record at `offset` and above, with the batch that holds it (Kafka: truncateTo). Below
+ * the visible offset only after an unclean election: slices in readers' hands then end early, and
+ * text positions go back. Producer state and epochs go back with it. Syncs the
  * cut (blocks). A recovery point above `offset` must have been checkpointed away before: the next
  * open would take what is missing for damage. After an error the log is failed. */
 enum error log_truncate(struct log *log, int64_t offset);
@@ -148,7 +149,8 @@ enum error log_sync_end(struct log *log, struct log_sync *sync);
 
 /* ---- visibility and reading ---- */
 
-/* Declares everything below `offset` committed; never goes back except by log_truncate. */
+/* Declares everything below `offset` committed; never goes back except by log_truncate and
+ * log_reset. */
 void log_visible_advance(struct log *log, int64_t offset);
 
 /* A run of whole bytes of one segment file, safe to read from any thread until released: bytes

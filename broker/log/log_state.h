@@ -116,6 +116,8 @@ void log_ring_push(struct log *log, struct log_point point);
 
 /* Everything below log start is visible, nothing else: after open and reset. */
 enum error log_visible_restart(struct log *log);
+/* Back to `offset`, above log start: an unclean election gave up what was declared committed. */
+enum error log_visible_rewind(struct log *log, int64_t offset);
 /* After the end went back: visible and the ring point at what is there. */
 void log_visible_truncate(struct log *log);
 /* The end of a sealed segment is the start of the next one. */

@@ -60,11 +60,16 @@ static enum error truncate_fail(struct log *log, enum error error)
 
 enum error log_truncate(struct log *log, int64_t offset)
 {
-    if (offset >= log->end_offset)
-        return ERROR_NONE;
+    if (offset >= log->end_offset) /* An epoch may have begun at the end and got no record. */
+        return epoch_cache_truncate_end(&log->epochs, log->end_offset) ? log_epochs_store(log)
+                                                                       : ERROR_NONE;
     if (offset <= log->start_offset && offset < log->visible_offset)
         return log_reset(log, log->start_offset);
-    ASSERT(offset >= log->visible_offset);
+    if (offset < log->visible_offset) {
+        enum error error = log_visible_rewind(log, offset);
+        if (error != ERROR_NONE)
+            return error;
+    }
     uint32_t index = log_segment_index(log, offset);
     /* Producer state and epochs must not outlive their batches: they go first. */
     enum error error = log_snapshots_drop_above(log, offset + 1);

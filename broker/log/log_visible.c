@@ -139,6 +139,22 @@ enum error log_visible_restart(struct log *log)
     return ERROR_NONE;
 }
 
+enum error log_visible_rewind(struct log *log, int64_t offset)
+{
+    ASSERT(offset < log->visible_offset);
+    ASSERT(offset > log->start_offset);
+    struct log_point point;
+    enum error error = point_find(log, offset, &point);
+    if (error != ERROR_NONE)
+        return error;
+    log_ring_clear(log);
+    log->visible = point;
+    log->visible_offset = offset;
+    log->last_read.segment = NULL;
+    log_check(log);
+    return ERROR_NONE;
+}
+
 void log_visible_truncate(struct log *log)
 {
     struct log_ring *ring = &log->ring;

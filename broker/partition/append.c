@@ -26,8 +26,11 @@ static void append_finished(struct task *task)
 static void append_timed_out(struct timer *timer)
 {
     struct partition_append *append = container_of(timer, struct partition_append, timer);
+    const struct partition *partition = append->partition;
+    bool too_few = partition->role == PARTITION_LEADER &&
+                   partition_isr_size(partition) < partition_min_insync(partition);
     list_remove(&append->link);
-    complete(append, ERROR_REQUEST_TIMED_OUT);
+    complete(append, too_few ? ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND : ERROR_REQUEST_TIMED_OUT);
 }
 
 static enum error check_state(struct partition *partition, const struct partition_append *append)
@@ -40,8 +43,10 @@ static enum error check_state(struct partition *partition, const struct partitio
         return ERROR_INVALID_REQUIRED_ACKS;
     if (partition->role == PARTITION_OFFLINE)
         return ERROR_STORAGE;
-    if (partition->role != PARTITION_LEADER)
+    if (partition->role != PARTITION_LEADER || !partition->table->leased)
         return ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (append->acks == -1 && partition_isr_size(partition) < partition_min_insync(partition))
+        return ERROR_NOT_ENOUGH_REPLICAS;
     return partition_open(partition, NULL);
 }
 
@@ -122,14 +127,16 @@ void partition_append(struct partition *partition, struct partition_append *appe
         complete(append, error);
         return;
     }
+    partition_tell(partition, PARTITION_NEWS_END);
     partition_commit(partition);
     if (!must_wait(partition, append)) {
         complete(append, ERROR_NONE);
         return;
     }
     /* Behind those that end no later: a repeated batch may wait for an older end. */
-    struct list *after = partition->appends.previous;
-    while (after != &partition->appends &&
+    struct list *waiting = append->acks == -1 ? &partition->appends : &partition->synced;
+    struct list *after = waiting->previous;
+    while (after != waiting &&
            container_of(after, struct partition_append, link)->end_offset > append->end_offset)
         after = after->previous;
     list_push(after->next, &append->link);

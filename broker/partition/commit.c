@@ -9,13 +9,6 @@
 #include "base/assertion.h"
 #include "base/report.h"
 
-static int64_t own_vote(const struct partition *partition)
-{
-    if (partition->topic->config.durability == PARTITION_FSYNC)
-        return log_synced_offset(partition->log);
-    return log_end_offset(partition->log);
-}
-
 static void append_complete(struct partition *partition, struct partition_append *append,
                             enum error error)
 {
@@ -39,14 +32,13 @@ void partition_wake_waits(struct partition *partition)
     }
 }
 
-static void answer_below_high_watermark(struct partition *partition)
+/* Ends those of `waiting` that end at `offset` or below. */
+static void answer_up_to(struct partition *partition, struct list *waiting, int64_t offset)
 {
-    while (!list_empty(&partition->appends)) {
+    while (!list_empty(waiting)) {
         struct partition_append *append =
-            container_of(partition->appends.next, struct partition_append, link);
-        bool committed = append->end_offset <= partition->high_watermark;
-        bool synced = append->acks == 1 && append->end_offset <= log_synced_offset(partition->log);
-        if (!committed && !synced)
+            container_of(waiting->next, struct partition_append, link);
+        if (append->end_offset > offset)
             return;
         append_complete(partition, append, ERROR_NONE);
     }
@@ -56,22 +48,30 @@ void partition_commit(struct partition *partition)
 {
     if (partition->role != PARTITION_LEADER || partition->log == NULL)
         return;
-    int64_t vote = own_vote(partition);
-    ASSERT(vote <= log_end_offset(partition->log));
-    if (vote > partition->high_watermark) {
-        partition->high_watermark = vote;
-        log_visible_advance(partition->log, vote);
-        answer_below_high_watermark(partition);
+    int64_t votes = partition_votes(partition);
+    ASSERT(votes <= log_end_offset(partition->log));
+    if (votes > partition->high_watermark) {
+        partition->high_watermark = votes;
+        log_visible_advance(partition->log, votes);
+        partition_tell(partition, PARTITION_NEWS_HIGH_WATERMARK);
         partition_wake_waits(partition);
     }
+    answer_up_to(partition, &partition->appends, partition->high_watermark);
+    answer_up_to(partition, &partition->synced, partition_own_vote(partition));
     if (partition->topic->config.durability == PARTITION_FSYNC)
         (void)partition_sync(partition); /* A failure was reported when it came. */
 }
 
+static void abandon(struct partition *partition, struct list *waiting, enum error error)
+{
+    while (!list_empty(waiting))
+        append_complete(partition, container_of(waiting->next, struct partition_append, link),
+                        error);
+}
+
 void partition_abandon(struct partition *partition, enum error error)
 {
-    while (!list_empty(&partition->appends))
-        append_complete(
-            partition, container_of(partition->appends.next, struct partition_append, link), error);
+    abandon(partition, &partition->appends, error);
+    abandon(partition, &partition->synced, error);
     partition_wake_waits(partition);
 }

@@ -123,6 +123,8 @@ bool partition_has_log(struct partition *partition)
     const char *topic = partition->topic->name;
     if (partition->log != NULL || partition->role == PARTITION_OFFLINE || partition->deleted)
         return true;
+    if (partition->nothing_stored)
+        return false;
     if (log_directory_recovery_point(options->directory, topic, partition->index) > 0)
         return true;
     char directory[LOG_DIRECTORY_NAME_BYTES];
@@ -133,7 +135,8 @@ bool partition_has_log(struct partition *partition)
     enum error error = storage_open(options->storage, path, STORAGE_READ, &file);
     if (error == ERROR_NONE)
         storage_close(file);
-    return error != ERROR_NOT_FOUND;
+    partition->nothing_stored = error == ERROR_NOT_FOUND;
+    return !partition->nothing_stored;
 }
 
 enum error partition_open(struct partition *partition, struct failure *failure)
@@ -159,9 +162,11 @@ enum error partition_open(struct partition *partition, struct failure *failure)
         return error; /* A transient one is tried again on the next use. */
     }
     partition->was_clean = false;
+    partition->nothing_stored = false;
     take_up(partition);
-    if (partition->role == PARTITION_LEADER)
-        partition_commit(partition);
+    if (partition->role == PARTITION_LEADER && partition->epoch_start < 0)
+        followers_epoch_begun(partition);
+    partition_commit(partition);
     partition_check(partition);
     return ERROR_NONE;
 }

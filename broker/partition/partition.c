@@ -52,7 +52,7 @@ enum error partition_check_leader(const struct partition *partition, int32_t cur
         return ERROR_FENCED_LEADER_EPOCH;
     if (current_leader_epoch > partition->leader_epoch)
         return ERROR_UNKNOWN_LEADER_EPOCH;
-    if (partition->role != PARTITION_LEADER)
+    if (partition->role != PARTITION_LEADER || !partition->table->leased)
         return ERROR_NOT_LEADER_OR_FOLLOWER;
     return ERROR_NONE;
 }
@@ -72,15 +72,12 @@ enum error partition_offsets(struct partition *partition, struct partition_offse
     return ERROR_NONE;
 }
 
-enum error partition_read(struct partition *partition, int32_t current_leader_epoch, int64_t offset,
-                          size_t max_bytes, bool at_least_one, enum partition_isolation isolation,
-                          struct log_slice *ret_slice, struct partition_offsets *ret_offsets)
+enum error partition_read_local(struct partition *partition, int64_t offset, size_t max_bytes,
+                                bool at_least_one, struct log_slice *ret_slice,
+                                struct partition_offsets *ret_offsets)
 {
-    (void)isolation; /* Without open transactions the last stable offset is the high watermark. */
-    enum error error = partition_check_leader(partition, current_leader_epoch);
     struct partition_offsets offsets;
-    if (error == ERROR_NONE)
-        error = partition_offsets(partition, &offsets);
+    enum error error = partition_offsets(partition, &offsets);
     if (error != ERROR_NONE)
         return error;
     if (offset < offsets.log_start_offset || offset > offsets.log_end_offset)
@@ -94,6 +91,17 @@ enum error partition_read(struct partition *partition, int32_t current_leader_ep
     *ret_slice = slice;
     *ret_offsets = offsets;
     return ERROR_NONE;
+}
+
+enum error partition_read(struct partition *partition, int32_t current_leader_epoch, int64_t offset,
+                          size_t max_bytes, bool at_least_one, enum partition_isolation isolation,
+                          struct log_slice *ret_slice, struct partition_offsets *ret_offsets)
+{
+    (void)isolation; /* Without open transactions the last stable offset is the high watermark. */
+    enum error error = partition_check_leader(partition, current_leader_epoch);
+    if (error != ERROR_NONE)
+        return error;
+    return partition_read_local(partition, offset, max_bytes, at_least_one, ret_slice, ret_offsets);
 }
 
 void partition_wait_add(struct partition *partition, struct partition_wait *wait)
@@ -131,6 +139,7 @@ enum error partition_delete_records(struct partition *partition, int64_t offset,
         error = log_directory_checkpoint(partition->table->options.directory);
     if (error != ERROR_NONE)
         return error;
+    partition_tell(partition, PARTITION_NEWS_HIGH_WATERMARK);
     *ret_low_watermark = log_start_offset(partition->log);
     return ERROR_NONE;
 }

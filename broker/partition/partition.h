@@ -221,6 +221,10 @@ enum error partition_read_replica(struct partition *partition, int32_t leader_ep
                                   struct partition_offsets *ret_offsets,
                                   struct partition_divergence *ret_divergence);
 
+/* The lowest log start of the replicas whose nodes are alive, this one's included: what
+ * DeleteRecords answers. -1: one of them has not said. */
+int64_t partition_low_watermark(struct partition *partition);
+
 /* One replica as its leader sees it. */
 struct partition_replica_view {
     int32_t node_id;
@@ -283,17 +287,16 @@ enum error partition_position(struct partition *partition, struct partition_posi
 struct partition_truncation {
     struct task task;
     struct partition *partition;
-    int64_t offset;
     enum error error;
-    bool agreed; /* False: ask the leader again, the logs may still diverge below. */
     void (*done)(struct partition_truncation *truncation);
     void *context;
 };
 
 /* As follower of `leader_epoch`: cuts what the leader's answer says is not in its log: nothing of
- * ours above `divergence.epoch` stays, and of that epoch nothing at or above its end (KIP-279).
- * Below the high watermark only what an unclean election gave up, which is reported. `done` comes
- * once it is on stable storage. FENCED_LEADER_EPOCH, STORAGE. */
+ * ours above `divergence.epoch` stays, and of that epoch nothing at or above its end (KIP-279); the
+ * next fetch tells whether the logs agree now. Below the high watermark only what an unclean
+ * election gave up, which is reported. `done` comes once the cut is on stable storage.
+ * FENCED_LEADER_EPOCH, STORAGE; CORRUPT_MESSAGE when the answer makes no sense. */
 void partition_truncate_replica(struct partition *partition, int32_t leader_epoch,
                                 struct partition_divergence divergence,
                                 struct partition_truncation *truncation);

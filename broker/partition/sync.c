@@ -51,6 +51,7 @@ static void sync_done(struct work *work)
         partition->sync_failed = true;
         partition_abandon(partition, error);
     } else {
+        partition_tell(partition, PARTITION_NEWS_SYNCED);
         partition_commit(partition);
         if (table->closing)
             (void)partition_sync(partition); /* What one sync did not cover. */

@@ -14,8 +14,10 @@ enum error partition_table_new(const struct partition_table_options *options,
     if (table == NULL)
         return ERROR_OUT_OF_MEMORY;
     table->options = *options;
+    table->leased = true;
     sync_rounds_init(table);
     upkeep_start(table);
+    isr_watch_start(table);
     *ret_table = table;
     return ERROR_NONE;
 }
@@ -76,7 +78,11 @@ void partition_free(struct partition *partition)
 {
     ASSERT(!partition->syncing);
     ASSERT(list_empty(&partition->appends));
+    ASSERT(list_empty(&partition->synced));
+    ASSERT(list_empty(&partition->news));
+    ASSERT(list_empty(&partition->isr_link));
     struct table_topic *topic = partition->topic;
+    memory_free(partition->followers);
     if (partition->log != NULL)
         log_discard(partition->log);
     ASSERT(topic->used > 0);
@@ -99,23 +105,31 @@ static enum error topic_reserve(struct table_topic *topic, uint32_t count)
     return ERROR_NONE;
 }
 
-static void set_role(struct partition *partition, const struct partition_assignment *assignment)
+static enum error partition_new(struct table_topic *topic, struct partition_table *table,
+                                int32_t index, struct partition **ret_partition)
 {
-    if (assignment->leader_epoch < partition->leader_epoch ||
-        assignment->partition_epoch < partition->partition_epoch)
-        return;
-    bool leads = assignment->leader == partition->table->options.node_id;
-    if (assignment->leader_epoch != partition->leader_epoch)
-        partition->epoch_assigned = false;
-    partition->leader = assignment->leader;
-    partition->leader_epoch = assignment->leader_epoch;
-    partition->partition_epoch = assignment->partition_epoch;
-    if (partition->role == PARTITION_OFFLINE)
-        return;
-    if (partition->role == PARTITION_LEADER && !leads)
-        partition_abandon(partition, ERROR_NOT_LEADER_OR_FOLLOWER);
-    partition->role = leads ? PARTITION_LEADER : PARTITION_FOLLOWER;
-    partition_commit(partition);
+    struct partition *partition = memory_allocate(sizeof *partition);
+    if (partition == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    partition->table = table;
+    partition->topic = topic;
+    partition->index = index;
+    partition->references = 1;
+    partition->leader = -1;
+    partition->leader_epoch = -1;
+    partition->partition_epoch = -1;
+    partition->epoch_start = -1;
+    partition->was_clean = log_directory_was_clean(table->options.directory);
+    list_init(&partition->appends);
+    list_init(&partition->synced);
+    list_init(&partition->waits);
+    list_init(&partition->news);
+    list_init(&partition->sync_link);
+    list_init(&partition->isr_link);
+    topic->partitions[index] = partition;
+    topic->used++;
+    *ret_partition = partition;
+    return ERROR_NONE;
 }
 
 enum error partition_table_assign(struct partition_table *table, const char *topic_name,
@@ -131,33 +145,22 @@ enum error partition_table_assign(struct partition_table *table, const char *top
     if (topic == NULL)
         return failure_at(failure, ERROR_OUT_OF_MEMORY, "assign %s-%d", topic_name, (int)index);
     topic->config = *config;
-    struct partition *partition = NULL;
     enum error error = topic_reserve(topic, (uint32_t)index + 1);
-    if (error == ERROR_NONE && topic->partitions[index] == NULL) {
-        partition = memory_allocate(sizeof *partition);
-        error = partition == NULL ? ERROR_OUT_OF_MEMORY : ERROR_NONE;
+    struct partition *known = error == ERROR_NONE ? topic->partitions[index] : NULL;
+    struct partition *partition = known;
+    if (error == ERROR_NONE && known == NULL)
+        error = partition_new(topic, table, index, &partition);
+    if (error == ERROR_NONE)
+        error = role_assign(partition, assignment);
+    if (error != ERROR_NONE && partition != NULL && known == NULL) {
+        topic->partitions[index] = NULL;
+        topic->used--;
+        memory_free(partition);
     }
     if (error != ERROR_NONE) {
         topic_drop_if_unused(table, topic);
         return failure_at(failure, error, "assign %s-%d", topic_name, (int)index);
     }
-    if (partition != NULL) {
-        partition->table = table;
-        partition->topic = topic;
-        partition->index = index;
-        partition->references = 1;
-        partition->leader = -1;
-        partition->leader_epoch = -1;
-        partition->partition_epoch = -1;
-        partition->was_clean = log_directory_was_clean(table->options.directory);
-        list_init(&partition->appends);
-        list_init(&partition->waits);
-        list_init(&partition->sync_link);
-        topic->partitions[index] = partition;
-        topic->used++;
-    }
-    partition = topic->partitions[index];
-    set_role(partition, assignment);
     if (ret_partition != NULL)
         *ret_partition = partition;
     return ERROR_NONE;
@@ -222,6 +225,7 @@ void partition_table_remove(struct partition_table *table, const char *topic_nam
     struct table_topic *topic = partition->topic;
     topic->partitions[index] = NULL;
     partition->deleted = true;
+    role_end(partition);
     partition_abandon(partition, ERROR_UNKNOWN_TOPIC_OR_PARTITION);
     log_directory_forget(table->options.directory, topic->name, index);
     remove_files(partition);
@@ -311,6 +315,7 @@ void partition_table_stop(struct partition_table *table)
 {
     table->closing = true;
     upkeep_stop(table);
+    isr_watch_stop(table);
     sync_rounds_stop(table);
     partition_table_each(table, stop_one, NULL);
 }

@@ -3,6 +3,7 @@
 #include "partition_fixture.h"
 
 #include "base/memory.h"
+#include "base/report.h"
 #include "record/build.h"
 #include "record/validate.h"
 
@@ -15,10 +16,32 @@ static void reported(struct partition_reporter *reporter, int level, const char 
 {
     struct partition_fixture *f = container_of(reporter, struct partition_fixture, reporter);
     size_t used = strlen(f->reported);
-    (void)level;
+    if (level > REPORT_WARNING)
+        return;
     (void)detail;
     (void)snprintf(f->reported + used, sizeof f->reported - used, "%s %s-%d;", event, topic,
                    (int)partition);
+}
+
+static void change_isr(struct partition_quorum *quorum, struct partition *partition,
+                       const int32_t *isr, uint32_t isr_count)
+{
+    struct fixture_quorum *fixture = container_of(quorum, struct fixture_quorum, quorum);
+    assert_null(fixture->partition);
+    fixture->proposals++;
+    fixture->partition = partition_ref(partition);
+    memcpy(fixture->isr, isr, isr_count * sizeof *isr);
+    fixture->isr_count = isr_count;
+}
+
+static bool may_join_isr(struct partition_quorum *quorum, int32_t node_id)
+{
+    return !container_of(quorum, struct fixture_quorum, quorum)->may_not_join[node_id];
+}
+
+static int64_t node_epoch(struct partition_quorum *quorum, int32_t node_id)
+{
+    return container_of(quorum, struct fixture_quorum, quorum)->epochs[node_id];
 }
 
 void fixture_open(struct partition_fixture *f)
@@ -30,6 +53,7 @@ void fixture_open(struct partition_fixture *f)
     struct partition_table_options options = {.storage = simulated_storage_seam(f->disk),
                                               .executor = executor,
                                               .directory = f->directory,
+                                              .quorum = &f->quorum.quorum,
                                               .replica_lag_time_max_ms = 30000,
                                               .reporter = &f->reporter,
                                               .retention_check_interval_ms = 300000,
@@ -62,6 +86,10 @@ int partition_fixture_setup(void **state)
     f->disk = simulated_storage_new(1);
     f->events = simulated_executor_new(1, NULL);
     f->reporter.report = reported;
+    f->quorum.quorum = (struct partition_quorum){
+        .change_isr = change_isr, .may_join_isr = may_join_isr, .node_epoch = node_epoch};
+    for (int i = 0; i < FIXTURE_NODES; i++)
+        f->quorum.epochs[i] = 100 + i;
     f->config = (struct partition_config){
         .log = {.segment_bytes = 1 << 20,
                 .segment_ms = -1,
@@ -84,6 +112,8 @@ int partition_fixture_setup(void **state)
 int partition_fixture_teardown(void **state)
 {
     struct partition_fixture *f = *state;
+    if (f->quorum.partition != NULL)
+        fixture_isr_ended(f, ERROR_CLOSING);
     if (f->table != NULL)
         fixture_close(f, true);
     simulated_executor_free(f->events);
@@ -110,6 +140,57 @@ struct partition *fixture_assign(struct partition_fixture *f, const char *topic,
                                             &partition, NULL),
                      ERROR_NONE);
     return partition;
+}
+
+struct partition_assignment fixture_assignment(int32_t leader, int32_t leader_epoch,
+                                               int32_t partition_epoch, const char *isr)
+{
+    struct partition_assignment assignment = {.leader = leader,
+                                              .leader_epoch = leader_epoch,
+                                              .partition_epoch = partition_epoch,
+                                              .replica_count = 3,
+                                              .replicas = {0, 1, 2}};
+    for (; *isr != '\0'; isr++)
+        assignment.isr[assignment.isr_count++] = *isr - '0';
+    return assignment;
+}
+
+struct partition *fixture_take(struct partition_fixture *f,
+                               const struct partition_assignment *assignment)
+{
+    struct uuid topic_id = fixture_id(1);
+    struct partition *partition = NULL;
+    assert_int_equal(partition_table_assign(f->table, "orders", &topic_id, 0, &f->config,
+                                            assignment, &partition, NULL),
+                     ERROR_NONE);
+    return partition;
+}
+
+void fixture_expect_isr(struct partition_fixture *f, const char *isr)
+{
+    if (isr == NULL) {
+        assert_null(f->quorum.partition);
+        return;
+    }
+    assert_non_null(f->quorum.partition);
+    assert_int_equal(f->quorum.isr_count, strlen(isr));
+    for (uint32_t i = 0; i < f->quorum.isr_count; i++)
+        assert_int_equal(f->quorum.isr[i], isr[i] - '0');
+}
+
+void fixture_isr_ended(struct partition_fixture *f, enum error error)
+{
+    struct partition *partition = f->quorum.partition;
+    assert_non_null(partition);
+    f->quorum.partition = NULL;
+    partition_isr_change_ended(partition, error);
+    partition_unref(partition);
+}
+
+void fixture_progress(struct partition_fixture *f, struct partition *partition, int32_t node_id,
+                      int64_t end, int64_t synced)
+{
+    partition_replica_progress(partition, node_id, f->quorum.epochs[node_id], end, synced, 0);
 }
 
 static void done(struct partition_append *append)

@@ -9,6 +9,19 @@
 
 enum { FIXTURE_WAIT_MS = 100000 };
 
+enum { FIXTURE_NODES = 5 };
+
+/* The quorum as a partition sees it: notes what is proposed, and answers when the test says so. */
+struct fixture_quorum {
+    struct partition_quorum quorum;
+    uint32_t proposals;          /* So far. */
+    struct partition *partition; /* Counted; whose proposal is under way, NULL: none is. */
+    int32_t isr[PARTITION_REPLICAS_MAX];
+    uint32_t isr_count;
+    bool may_not_join[FIXTURE_NODES];
+    int64_t epochs[FIXTURE_NODES];
+};
+
 struct partition_fixture {
     struct simulated_storage *disk;
     struct simulated_executor *events;
@@ -16,7 +29,8 @@ struct partition_fixture {
     struct partition_table *table;
     struct partition_config config;
     struct partition_reporter reporter;
-    char reported[2000]; /* "sync_failed orders-0;" */
+    char reported[2000]; /* Warnings and errors: "sync_failed orders-0;" */
+    struct fixture_quorum quorum;
 };
 
 /* For cmocka_unit_test_setup_teardown; *state is the fixture, without partitions. */
@@ -33,6 +47,21 @@ struct uuid fixture_id(uint8_t number);
 /* Leader of epoch 0 with f->config. */
 struct partition *fixture_assign(struct partition_fixture *f, const char *topic, uint8_t id,
                                  int32_t index);
+
+/* What the quorum might say of a partition of nodes 0, 1 and 2, this one being node 0. `isr` has
+ * one digit a member. */
+struct partition_assignment fixture_assignment(int32_t leader, int32_t leader_epoch,
+                                               int32_t partition_epoch, const char *isr);
+/* Of topic `orders`, id 1, partition 0. */
+struct partition *fixture_take(struct partition_fixture *f,
+                               const struct partition_assignment *assignment);
+/* Whether that is proposed, and ends it so; the test assigns first what is applied. */
+void fixture_expect_isr(struct partition_fixture *f, const char *isr);
+void fixture_isr_ended(struct partition_fixture *f, enum error error);
+
+/* Follower `node_id` has everything up to `end`, synced up to `synced`. */
+void fixture_progress(struct partition_fixture *f, struct partition *partition, int32_t node_id,
+                      int64_t end, int64_t synced);
 
 /* One batch of `count` records on its way. */
 struct fixture_append {
