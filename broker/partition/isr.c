@@ -51,6 +51,11 @@ static bool belongs(const struct partition *partition, const struct follower *fo
 static void propose(struct partition *partition, const int32_t *isr, uint32_t count)
 {
     struct partition_quorum *quorum = partition->table->options.quorum;
+    if (quorum->change_isr(quorum, partition, isr, count) != ERROR_NONE) {
+        retry_later(partition);
+        return;
+    }
+    /* They count from now on: the proposal may be applied at any time. */
     struct followers *followers = partition->followers;
     char text[12 * PARTITION_REPLICAS_MAX];
     size_t used = 0;
@@ -67,7 +72,6 @@ static void propose(struct partition *partition, const int32_t *isr, uint32_t co
                      (long long)partition->high_watermark);
     partition->isr_changing = true;
     list_remove(&partition->isr_link);
-    quorum->change_isr(quorum, partition, isr, count);
 }
 
 void isr_consider(struct partition *partition)

@@ -195,8 +195,9 @@ enum error partition_append_replica(struct partition *partition, int32_t leader_
                                     const struct partition_batches *batches)
 {
     enum error error = replica_follows(partition, leader_epoch);
-    if (error == ERROR_NONE)
-        error = partition_open(partition, NULL);
+    if (error != ERROR_NONE || batches->count == 0)
+        return error;
+    error = partition_open(partition, NULL);
     for (uint32_t i = 0; error == ERROR_NONE && i < batches->count; i++) {
         const struct batch_facts *facts = &batches->facts[i];
         /* Invariant 2: nobody else could have written it by now. */

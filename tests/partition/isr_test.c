@@ -220,6 +220,22 @@ static void a_refused_change_is_tried_again(void **state)
     assert_int_equal(f->quorum.proposals, 10);
 }
 
+/* Without memory to propose nothing is under way, and it is tried again. */
+static void a_change_without_memory_is_tried_again(void **state)
+{
+    struct partition_fixture *f = *state;
+    f->quorum.out_of_memory = true;
+    struct partition *partition = lead(f, "0");
+    append(f, partition, 10);
+    fixture_progress(f, partition, 1, 10, 10);
+    fixture_expect_isr(f, NULL);
+
+    f->quorum.out_of_memory = false;
+    simulated_executor_run_for(f->events, 1000);
+
+    fixture_expect_isr(f, "01");
+}
+
 /* After an unclean election the leader says that it has recovered, alone if need be. */
 static void a_recovering_leader_ends_that(void **state)
 {
@@ -264,6 +280,7 @@ int main(void)
         ISR_TEST(the_high_watermark_waits_for_one_about_to_join),
         ISR_TEST(a_member_that_lost_committed_records_is_taken_out_at_once),
         ISR_TEST(a_refused_change_is_tried_again),
+        ISR_TEST(a_change_without_memory_is_tried_again),
         ISR_TEST(a_recovering_leader_ends_that),
         ISR_TEST(a_leader_that_stood_still_forgives),
     };

@@ -23,15 +23,18 @@ static void reported(struct partition_reporter *reporter, int level, const char 
                    (int)partition);
 }
 
-static void change_isr(struct partition_quorum *quorum, struct partition *partition,
-                       const int32_t *isr, uint32_t isr_count)
+static enum error change_isr(struct partition_quorum *quorum, struct partition *partition,
+                             const int32_t *isr, uint32_t isr_count)
 {
     struct fixture_quorum *fixture = container_of(quorum, struct fixture_quorum, quorum);
     assert_null(fixture->partition);
+    if (fixture->out_of_memory)
+        return ERROR_OUT_OF_MEMORY;
     fixture->proposals++;
     fixture->partition = partition_ref(partition);
     memcpy(fixture->isr, isr, isr_count * sizeof *isr);
     fixture->isr_count = isr_count;
+    return ERROR_NONE;
 }
 
 static bool may_join_isr(struct partition_quorum *quorum, int32_t node_id)

@@ -18,6 +18,7 @@ struct fixture_quorum {
     struct partition *partition; /* Counted; whose proposal is under way, NULL: none is. */
     int32_t isr[PARTITION_REPLICAS_MAX];
     uint32_t isr_count;
+    bool out_of_memory;
     bool may_not_join[FIXTURE_NODES];
     int64_t epochs[FIXTURE_NODES];
 };
