@@ -37,6 +37,10 @@ void handle_describe_log_dirs(struct request *request);
 void handle_describe_producers(struct request *request);
 void handle_list_config_resources(struct request *request);
 void handle_init_producer_id(struct request *request);
+void handle_propose(struct request *request);
+void handle_node_heartbeat(struct request *request);
+void handle_node_join(struct request *request);
+void handle_cluster_query(struct request *request);
 void handle_peer_hello(struct request *request);
 void handle_peer_proof(struct request *request);
 

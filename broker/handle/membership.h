@@ -55,11 +55,18 @@ struct membership {
 
 /* What a node says of itself to others that look for a cluster; with it CLUSTER_QUERY is answered
  * also before there is one. */
-struct formation {
-    /* Fills the response; arrays and strings live in the arena. OUT_OF_MEMORY. */
+struct formation;
+
+struct formation_ops {
+    /* Fills the response but for its error code; arrays and strings live in the arena.
+     * OUT_OF_MEMORY. */
     enum error (*query)(struct formation *, struct arena *arena,
                         const struct cluster_query_request *request,
                         struct cluster_query_response *ret_response);
+};
+
+struct formation {
+    const struct formation_ops *ops;
 };
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "base/assertion.h"
 #include "handle/handlers.h"
+#include "wire/api_cluster_query.h"
+#include "wire/api_node_heartbeat.h"
+#include "wire/api_node_join.h"
+#include "wire/api_propose.h"
 
 /* Who may ask. */
 enum audience {
@@ -55,6 +59,12 @@ static const struct handler_row rows[] = {
     {API_INIT_PRODUCER_ID, handle_init_producer_id, FOR_CLIENTS, 0},
     {API_PEER_HELLO, handle_peer_hello, FOR_ANYBODY, 0},
     {API_PEER_PROOF, handle_peer_proof, FOR_ANYBODY, 0},
+    {API_PROPOSE, handle_propose, FOR_NODES, offsetof(struct propose_response, error_code)},
+    {API_NODE_HEARTBEAT, handle_node_heartbeat, FOR_NODES,
+     offsetof(struct node_heartbeat_response, error_code)},
+    {API_CLUSTER_QUERY, handle_cluster_query, FOR_GUESTS,
+     offsetof(struct cluster_query_response, error_code)},
+    {API_NODE_JOIN, handle_node_join, FOR_GUESTS, offsetof(struct node_join_response, error_code)},
 };
 
 static const struct handler_row *row_find(int16_t api_key)
