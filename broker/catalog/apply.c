@@ -22,55 +22,6 @@ static enum error apply_cluster_init(struct apply *apply)
     return ERROR_NONE;
 }
 
-static enum error apply_node_register(struct apply *apply)
-{
-    struct catalog_node node = apply->command->node;
-    if (node.id < 0 || node.id == INT32_MAX || node.host[0] == '\0' || node.port < 0 ||
-        node.port > UINT16_MAX)
-        return ERROR_INVALID_REQUEST;
-    node.epoch = apply->outcome->index;
-    node.registered_ms = apply->command->wall_clock_ms;
-    enum error error = image_node_set(apply->image, &node);
-    if (error != ERROR_NONE)
-        return error;
-    if (node.id >= apply->image->node_id_next)
-        image_node_id_set(apply->image, node.id + 1);
-    notify_nodes_changed(apply->catalog);
-    return ERROR_NONE;
-}
-
-static enum error apply_node_fence(struct apply *apply)
-{
-    const struct catalog_node *known = image_node_find(apply->image, apply->command->node_id);
-    if (known == NULL)
-        return ERROR_BROKER_ID_NOT_REGISTERED;
-    struct catalog_node node = *known;
-    node.fenced = apply->command->fenced;
-    enum error error = image_node_set(apply->image, &node);
-    ASSERT(error == ERROR_NONE); /* Overwriting needs no memory. */
-    notify_nodes_changed(apply->catalog);
-    return ERROR_NONE;
-}
-
-static enum error apply_node_unregister(struct apply *apply)
-{
-    if (image_node_find(apply->image, apply->command->node_id) == NULL)
-        return ERROR_BROKER_ID_NOT_REGISTERED;
-    image_node_remove(apply->image, apply->command->node_id);
-    notify_nodes_changed(apply->catalog);
-    return ERROR_NONE;
-}
-
-static enum error apply_node_id_take(struct apply *apply)
-{
-    int32_t id = apply->image->node_id_next;
-    if (id == INT32_MAX)
-        return ERROR_UNKNOWN_SERVER;
-    image_node_id_set(apply->image, id + 1);
-    apply->outcome->node_id_taken = id;
-    return ERROR_NONE;
-}
-
 static enum error apply_producer_ids(struct apply *apply)
 {
     if (image_node_find(apply->image, apply->command->node_id) == NULL)
@@ -118,11 +69,15 @@ static enum error apply_kind(struct apply *apply)
     case CATALOG_NODE_ID_TAKE:
         return apply_node_id_take(apply);
     case CATALOG_NODE_SHUTDOWN:
+        return apply_node_shutdown(apply);
     case CATALOG_NODE_DRAIN:
+        return apply_node_drain(apply);
     case CATALOG_ISR_CHANGE:
+        return apply_isr_change(apply);
     case CATALOG_ELECT_LEADERS:
+        return apply_elect_leaders(apply);
     case CATALOG_REASSIGN:
-        break;
+        return apply_reassign(apply);
     }
     return ERROR_UNSUPPORTED_VERSION;
 }

@@ -3,51 +3,17 @@
  * (Kafka's ReplicationControlManager; replication.md invariants 1, 11, 20). */
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "catalog/election.h"
 #include "catalog/state.h"
 
-static bool contains(const int32_t *ids, uint32_t count, int32_t id)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
-}
-
-static bool has_duplicate(const int32_t *ids, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++)
-        if (contains(ids, i, ids[i]))
-            return true;
-    return false;
-}
-
-static bool may_serve(const struct catalog_node *node)
-{
-    return !node->fenced && !node->draining;
-}
-
-/* A new partition: every replica that may serve is in sync, the first of them leads. */
 static enum error partition_begin(const struct image *image,
                                   const struct catalog_assignment *assignment,
                                   struct partition_entry **ret_entry)
 {
-    struct catalog_partition partition = {.leader = -1};
-    uint32_t count = assignment->replica_count;
-    if (count == 0 || has_duplicate(assignment->replicas, count))
-        return ERROR_INVALID_REPLICA_ASSIGNMENT;
-    for (uint32_t i = 0; i < count; i++) {
-        int32_t id = assignment->replicas[i];
-        const struct catalog_node *node = image_node_find(image, id);
-        if (node == NULL)
-            return ERROR_INVALID_REPLICA_ASSIGNMENT;
-        partition.replicas[partition.replica_count++] = id;
-        if (may_serve(node))
-            partition.isr[partition.isr_count++] = id;
-    }
-    if (partition.isr_count == 0)
-        return ERROR_INVALID_REPLICA_ASSIGNMENT;
-    partition.leader = partition.isr[0];
-    return partition_entry_new(&partition, ret_entry);
+    struct election election = election_in(image);
+    struct catalog_partition partition;
+    enum error error = election_begin(&election, assignment, &partition);
+    return error == ERROR_NONE ? partition_entry_new(&partition, ret_entry) : error;
 }
 
 /* The command's assignments as new partitions at the end of the topic. */

@@ -9,8 +9,12 @@
  * was the single node's: no next node id, and less in nodes, partitions and outcomes. */
 #include "base/assertion.h"
 #include "base/crc32c.h"
+#include "catalog/election.h"
 #include "catalog/fields.h"
 #include "catalog/state.h"
+
+/* No partition comes near: an image that says otherwise is damaged. */
+enum { EPOCH_MAX = INT32_MAX / 2 };
 
 enum {
     SNAPSHOT_MAGIC = 0x54465343,
@@ -218,7 +222,8 @@ static enum error read_partitions(struct source *source, struct topic_entry *ent
     for (uint32_t i = 0; i < count; i++) {
         struct catalog_partition partition;
         read_partition(reader, source->version, &partition);
-        if (reader->failed)
+        if (reader->failed || !partition_consistent(&partition) ||
+            partition.leader_epoch > EPOCH_MAX || partition.partition_epoch > EPOCH_MAX)
             return ERROR_MALFORMED;
         enum error error = partition_entry_new(&partition, &entry->partitions[i]);
         if (error != ERROR_NONE)

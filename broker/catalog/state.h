@@ -29,6 +29,15 @@ struct apply {
 
 /* One function a kind of command; each changes everything or, on error, nothing, and tells the
  * watchers. */
+enum error apply_node_register(struct apply *apply);
+enum error apply_node_fence(struct apply *apply);
+enum error apply_node_shutdown(struct apply *apply);
+enum error apply_node_drain(struct apply *apply);
+enum error apply_node_unregister(struct apply *apply);
+enum error apply_node_id_take(struct apply *apply);
+enum error apply_isr_change(struct apply *apply);
+enum error apply_elect_leaders(struct apply *apply);
+enum error apply_reassign(struct apply *apply);
 enum error apply_topic_create(struct apply *apply);
 enum error apply_topic_delete(struct apply *apply);
 enum error apply_partitions_add(struct apply *apply);

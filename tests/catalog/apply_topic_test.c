@@ -4,17 +4,6 @@
 
 #include <cmocka.h>
 
-static struct catalog_partition partition_of(const struct catalog_fixture *f, const char *topic,
-                                             int32_t index)
-{
-    struct catalog_partition partition;
-    memset(&partition, 0, sizeof partition);
-    const struct catalog_topic *found = catalog_topic_find(f->catalog, slice_of(topic));
-    assert_non_null(found);
-    assert_true(catalog_partition_find(f->catalog, found, index, &partition));
-    return partition;
-}
-
 static void assert_error(struct catalog_fixture *f, const struct catalog_command *command,
                          enum error expected)
 {

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 
 static void tell(struct catalog_watcher *watcher, const char *what, struct slice name)
 {
@@ -93,7 +94,8 @@ struct catalog_outcome apply(struct catalog_fixture *f, const struct catalog_com
 
 struct catalog_command node_command(int32_t id)
 {
-    struct catalog_command command = {.kind = CATALOG_NODE_REGISTER, .wall_clock_ms = 1000 + id};
+    struct catalog_command command = {.kind = CATALOG_NODE_REGISTER,
+                                      .wall_clock_ms = 1000 + (int64_t)id};
     command.node.id = id;
     command.node.port = 9092;
     command.node.incarnation_id = id_of((uint8_t)(100 + id));
@@ -138,6 +140,137 @@ void make_topic(struct catalog_fixture *f, const char *name, uint8_t id, uint32_
     assert_int_equal(apply(f, &command).error, ERROR_NONE);
 }
 
+struct catalog_partition partition_of(const struct catalog_fixture *f, const char *topic,
+                                      int32_t index)
+{
+    struct catalog_partition partition;
+    const struct catalog_topic *found = catalog_topic_find(f->catalog, slice_of(topic));
+    assert_non_null(found);
+    memset(&partition, 0, sizeof partition);
+    assert_true(catalog_partition_find(f->catalog, found, index, &partition));
+    return partition;
+}
+
+void apply_expecting(struct catalog_fixture *f, const struct catalog_command *command,
+                     enum error expected)
+{
+    uint64_t hash = catalog_hash(f->catalog);
+    assert_string_equal(error_name(apply(f, command).error), error_name(expected));
+    if (expected != ERROR_NONE)
+        assert_int_equal(catalog_hash(f->catalog), hash);
+}
+
+void register_node(struct catalog_fixture *f, int32_t id, uint8_t incarnation, bool fenced,
+                   bool clean)
+{
+    struct catalog_command command = node_command(id);
+    command.node.incarnation_id = id_of(incarnation);
+    command.node.fenced = fenced;
+    command.clean = clean;
+    const struct catalog_node *known = catalog_node_find(f->catalog, id);
+    if (known != NULL) {
+        command.node.sync_default = known->sync_default;
+        command.node.directory_id = known->directory_id;
+    }
+    apply_expecting(f, &command, ERROR_NONE);
+}
+
+void fence_node(struct catalog_fixture *f, int32_t id, bool fenced)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_FENCE, .node_id = id, .fenced = fenced};
+    apply_expecting(f, &command, ERROR_NONE);
+}
+
+void shut_node_down(struct catalog_fixture *f, int32_t id)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_SHUTDOWN, .node_id = id};
+    apply_expecting(f, &command, ERROR_NONE);
+}
+
+void drain_node(struct catalog_fixture *f, int32_t id, bool draining)
+{
+    struct catalog_command command = {
+        .kind = CATALOG_NODE_DRAIN, .node_id = id, .draining = draining};
+    apply_expecting(f, &command, ERROR_NONE);
+}
+
+struct catalog_command isr_command(const struct catalog_fixture *f, const char *topic,
+                                   int32_t index, const int32_t *isr, uint32_t count)
+{
+    struct catalog_partition partition = partition_of(f, topic, index);
+    struct catalog_command command = {
+        .kind = CATALOG_ISR_CHANGE,
+        .topic_id = catalog_topic_find(f->catalog, slice_of(topic))->id,
+        .node_id = partition.leader,
+        .partition = {.index = index,
+                      .leader_epoch = partition.leader_epoch,
+                      .partition_epoch = partition.partition_epoch,
+                      .isr_count = count},
+    };
+    for (uint32_t i = 0; i < count; i++) {
+        const struct catalog_node *node = catalog_node_find(f->catalog, isr[i]);
+        command.partition.isr[i] = isr[i];
+        command.isr_epochs[i] = node == NULL ? 0 : node->epoch;
+    }
+    return command;
+}
+
+struct catalog_command reassign_command(const struct catalog_fixture *f, const char *topic,
+                                        int32_t index, const struct catalog_assignment *target)
+{
+    return (struct catalog_command){.kind = CATALOG_REASSIGN,
+                                    .topic_id = catalog_topic_find(f->catalog, slice_of(topic))->id,
+                                    .partition = {.index = index},
+                                    .assignments = target,
+                                    .assignment_count = target == NULL ? 0 : 1};
+}
+
+void configure(struct catalog_fixture *f, const char *topic, const char *key, const char *value)
+{
+    const struct catalog_pair pair = pair_of(key, value);
+    struct catalog_command command = config_command(
+        topic[0] == '\0' ? CATALOG_RESOURCE_NODE : CATALOG_RESOURCE_TOPIC, topic, &pair, 1);
+    apply_expecting(f, &command, ERROR_NONE);
+}
+
+static void add_ids(char line[400], const char *name, const int32_t *ids, uint32_t count)
+{
+    size_t used = strlen(line);
+    used += (size_t)snprintf(line + used, 400 - used, " %s %s", name, count == 0 ? "-" : "");
+    for (uint32_t i = 0; i < count; i++)
+        used += (size_t)snprintf(line + used, 400 - used, "%s%d", i == 0 ? "" : ",", ids[i]);
+}
+
+const char *partition_line(const struct catalog_partition *partition, char line[400])
+{
+    snprintf(line, 400, "leader %d epoch %d/%d", partition->leader, partition->leader_epoch,
+             partition->partition_epoch);
+    add_ids(line, "replicas", partition->replicas, partition->replica_count);
+    add_ids(line, "isr", partition->isr, partition->isr_count);
+    add_ids(line, "elr", partition->elr, partition->elr_count);
+    add_ids(line, "adding", partition->adding, partition->adding_count);
+    add_ids(line, "removing", partition->removing, partition->removing_count);
+    size_t used = strlen(line);
+    if (partition->recovering)
+        snprintf(line + used, 400 - used, " recovering");
+    return line;
+}
+
+void assert_partition(const struct catalog_fixture *f, const char *topic, int32_t index,
+                      const char *expected)
+{
+    char line[400], wanted[400];
+    struct catalog_partition partition = partition_of(f, topic, index);
+    (void)partition_line(&partition, line);
+    snprintf(wanted, sizeof wanted, "%s", expected);
+    if (partition.adding_count == 0 && partition.removing_count == 0) {
+        char *tail = strstr(line, " adding - removing -");
+        memmove(tail, tail + strlen(" adding - removing -"),
+                strlen(tail + strlen(" adding - removing -")) + 1);
+    }
+    assert_string_equal(line, wanted);
+}
+
 static void assert_same_topic(const struct catalog *a, const struct catalog_topic *x,
                               const struct catalog *b, const struct catalog_topic *y)
 {
@@ -166,6 +299,9 @@ static void assert_node_known(void *context, const struct catalog_node *node)
     assert_int_equal(other->epoch, node->epoch);
     assert_int_equal(other->port, node->port);
     assert_int_equal(other->fenced, node->fenced);
+    assert_int_equal(other->draining, node->draining);
+    assert_int_equal(other->shutting_down, node->shutting_down);
+    assert_int_equal(other->sync_default, node->sync_default);
     assert_int_equal(other->registered_ms, node->registered_ms);
     assert_true(uuid_equals(&other->incarnation_id, &node->incarnation_id));
     assert_true(uuid_equals(&other->directory_id, &node->directory_id));
@@ -192,5 +328,6 @@ void assert_same_image(const struct catalog *a, const struct catalog *b)
     catalog_node_each(b, assert_node_known, (void *)a);
     for (int32_t id = -1; id < 8; id++)
         assert_true(config_set_equals(catalog_node_config(a, id), catalog_node_config(b, id)));
+    assert_int_equal(catalog_node_id_next(a), catalog_node_id_next(b));
     assert_int_equal(catalog_hash(a), catalog_hash(b));
 }

@@ -10,14 +10,42 @@
 
 enum { HISTORY = 600, NAMES = 12 };
 
+/* The leader of the topic's first partition asks for some of its replicas. */
+static void random_isr(struct random *random, struct catalog *catalog,
+                       struct catalog_command *command, uint8_t number)
+{
+    *command = (struct catalog_command){.kind = CATALOG_ISR_CHANGE, .topic_id = id_of(number)};
+    const struct catalog_topic *topic = catalog_topic_find_id(catalog, &command->topic_id);
+    struct catalog_partition *partition = &command->partition;
+    if (topic == NULL || !catalog_partition_find(catalog, topic, 0, partition))
+        return;
+    command->node_id = partition->leader;
+    partition->isr_count = 0;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        const struct catalog_node *node = catalog_node_find(catalog, partition->replicas[i]);
+        if (partition->replicas[i] != partition->leader && random_below(random, 3) == 0)
+            continue;
+        command->isr_epochs[partition->isr_count] = node == NULL ? 0 : node->epoch;
+        partition->isr[partition->isr_count++] = partition->replicas[i];
+    }
+}
+
+static const struct catalog_assignment targets[4] = {
+    {.replicas = {1, 2}, .replica_count = 2},
+    {.replicas = {3}, .replica_count = 1},
+    {.replicas = {5, 4, 1}, .replica_count = 3},
+    {.replicas = {2, 3, 1}, .replica_count = 3},
+};
+
 /* One random command; many of them fail, which is a part of it. */
-static void random_command(struct random *random, struct catalog_command *command, char name[32],
+static void random_command(struct random *random, struct catalog *catalog,
+                           struct catalog_command *command, char name[32],
                            struct catalog_pair pairs[2])
 {
-    static const char *const keys[] = {"retention.ms", "cleanup.policy", "no.such.key"};
+    static const char *const keys[] = {"retention.ms", "min.insync.replicas", "no.such.key"};
     uint8_t number = (uint8_t)(1 + random_below(random, NAMES));
     snprintf(name, 32, number % 3 == 0 ? "t.%d" : "t_%d", number / 2);
-    switch (random_below(random, 10)) {
+    switch (random_below(random, 13)) {
     case 0:
     case 1:
     case 2:
@@ -34,10 +62,10 @@ static void random_command(struct random *random, struct catalog_command *comman
         break;
     case 5:
         for (int i = 0; i < 2; i++)
-            pairs[i] = pair_of(keys[random_below(random, 3)], random_below(random, 3) ? "5" : NULL);
-        *command =
-            config_command(random_below(random, 2) ? CATALOG_RESOURCE_TOPIC : CATALOG_RESOURCE_NODE,
-                           random_below(random, 2) ? name : "2", pairs, 2);
+            pairs[i] = pair_of(keys[random_below(random, 3)], random_below(random, 3) ? "2" : NULL);
+        *command = config_command(
+            random_below(random, 2) ? CATALOG_RESOURCE_TOPIC : CATALOG_RESOURCE_NODE,
+            random_below(random, 2) ? name : (random_below(random, 2) ? "2" : ""), pairs, 2);
         break;
     case 6:
         *command = node_command((int32_t)random_below(random, 6));
@@ -53,8 +81,25 @@ static void random_command(struct random *random, struct catalog_command *comman
                                             .cluster_id = id_of(77),
                                             .node_id = 1};
         break;
+    case 9:
+        *command = (struct catalog_command){.kind = random_below(random, 2) ? CATALOG_NODE_SHUTDOWN
+                                                                            : CATALOG_NODE_DRAIN,
+                                            .node_id = (int32_t)random_below(random, 6),
+                                            .draining = random_below(random, 2) != 0};
+        break;
+    case 10:
+        *command = (struct catalog_command){.kind = CATALOG_REASSIGN,
+                                            .topic_id = id_of(number),
+                                            .assignments = targets + random_below(random, 4),
+                                            .assignment_count = (uint32_t)random_below(random, 2)};
+        break;
+    case 11:
+        random_isr(random, catalog, command, number);
+        break;
     default:
-        *command = (struct catalog_command){.kind = CATALOG_NODE_ID_TAKE};
+        *command = (struct catalog_command){.kind = random_below(random, 2) ? CATALOG_NODE_ID_TAKE
+                                                                            : CATALOG_ELECT_LEADERS,
+                                            .unclean = random_below(random, 2) != 0};
         break;
     }
     if (random_below(random, 4) == 0) /* Some ids come again. */
@@ -76,7 +121,7 @@ static void history_make(struct history *history, struct catalog_fixture *f, uin
         struct catalog_command command;
         struct catalog_pair pairs[2];
         char name[32];
-        random_command(&random, &command, name, pairs);
+        random_command(&random, f->catalog, &command, name, pairs);
         assert_int_equal(catalog_command_encode(&command, &history->bytes[i], &history->sizes[i]),
                          ERROR_NONE);
         history->errors[i] =
