@@ -8,6 +8,7 @@
 enum { VALUE_BYTES_MAX = 512 };
 
 static const char prefix[] = "user.kafka.";
+static const char user_space[] = "user.";
 
 /* What values are made from; partition things are there for partition files only. */
 struct xattr_subject {
@@ -129,7 +130,11 @@ static void ops_getxattr(fuse_req_t request, fuse_ino_t number, const char *name
         monitor_leave(tree->monitor);
     }
     size_t needed = found ? strlen(value) : 0;
-    if (!found)
+    /* Of other name spaces than the users' there is nothing: whoever is told so once (ls -l, for
+     * security labels and access lists) asks no more, five questions less a directory. */
+    if (strncmp(name, user_space, sizeof user_space - 1) != 0)
+        (void)fuse_reply_err(request, ENOTSUP);
+    else if (!found)
         (void)fuse_reply_err(request, ENODATA);
     else if (size == 0)
         (void)fuse_reply_xattr(request, needed);
