@@ -47,7 +47,7 @@ enum error inode_table_init(struct inode_table *table)
     struct list *buckets = buckets_new(INODE_BUCKETS_MIN);
     if (buckets == NULL)
         return ERROR_OUT_OF_MEMORY;
-    *table = (struct inode_table){buckets, INODE_BUCKETS_MIN, 0};
+    *table = (struct inode_table){.buckets = buckets, .bucket_count = INODE_BUCKETS_MIN};
     return ERROR_NONE;
 }
 
@@ -142,6 +142,9 @@ struct inode *inode_get(struct inode_table *table, const struct inode_key *key)
     inode->name_size = key->name.size;
     inode->class = key->class;
     inode->number = number;
+    if (++table->generation == 0)
+        table->generation = 1;
+    inode->generation = table->generation;
     inode->topic_id = *topic_id;
     inode->index = key->index;
     inode->references = 1;

@@ -44,6 +44,9 @@ struct inode {
     const struct inode_class *class;
     struct inode *parent; /* Holds one reference; NULL for the root. */
     uint64_t number;      /* st_ino. */
+    /* Not 0, and another one for whatever has the same address later: the kernel's file handles
+     * (name_to_handle_at(2), NFS) are address and generation. */
+    uint32_t generation;
     uint64_t references;  /* Kernel lookups, children, open files and operations under way. */
     struct uuid topic_id; /* Of topics and what is inside them, else zero. */
     int32_t index;        /* Of partitions, else -1. */
@@ -74,6 +77,7 @@ struct inode_table {
     struct list *buckets;
     size_t bucket_count; /* A power of two. */
     size_t count;
+    uint32_t generation; /* The last one given. */
 };
 
 enum { INODE_BUCKETS_MIN = 64, INODE_ROOT_NUMBER = 1 };

@@ -76,7 +76,7 @@ void ops_entry_of(struct node_op *op, struct fuse_entry_param *ret_entry)
     bool is_directory = S_ISDIR(op->found->class->mode);
     *ret_entry = (struct fuse_entry_param){
         .ino = (fuse_ino_t)(uintptr_t)op->found,
-        .generation = 1,
+        .generation = op->found->generation,
         .attr = op->found_stat,
         .attr_timeout = is_directory ? OPS_ENTRY_SECONDS : 0,
         .entry_timeout = is_directory || is_partition ? OPS_ENTRY_SECONDS : 0,

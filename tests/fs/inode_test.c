@@ -58,7 +58,8 @@ static void what_it_stands_for_decides_which_inode_it_is(void **state)
     assert_int_equal(f->root->number, INODE_ROOT_NUMBER);
 }
 
-/* Forgotten and found again, it has the number it had: tail -F and backups rely on it. */
+/* Forgotten and found again, it has the number it had: tail -F and backups rely on it. Its
+ * generation is another: a file handle of the old one must not find what has its address now. */
 static void a_number_is_the_same_in_the_next_life(void **state)
 {
     struct fixture *f = *state;
@@ -66,6 +67,9 @@ static void a_number_is_the_same_in_the_next_life(void **state)
     struct inode *topic = get(f, f->root, &directory_class, &id, "orders");
     struct inode *file = get(f, topic, &file_class, NULL, "0");
     uint64_t number = file->number;
+    uint32_t generation = file->generation;
+    assert_int_not_equal(generation, 0);
+    f->table.generation = UINT32_MAX;
     assert_true(uuid_equals(&file->topic_id, &id));
 
     inode_unref(&f->table, topic, 1);
@@ -74,7 +78,11 @@ static void a_number_is_the_same_in_the_next_life(void **state)
     assert_int_equal(f->table.count, 1);
 
     topic = get(f, f->root, &directory_class, &id, "orders");
-    assert_int_equal(get(f, topic, &file_class, NULL, "0")->number, number);
+    file = get(f, topic, &file_class, NULL, "0");
+    assert_int_equal(file->number, number);
+    assert_int_not_equal(file->generation, generation);
+    assert_int_not_equal(file->generation, 0);
+    assert_int_not_equal(topic->generation, 0);
 }
 
 /* Ten thousand names: all found, no two numbers alike, all gone at the end. */
