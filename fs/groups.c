@@ -143,7 +143,8 @@ static void add_lag(void *context, const struct group_offset *committed)
         text_add(&op->text, "\t-\t-\n");
         return;
     }
-    int64_t lag = offsets.high_watermark - committed->offset;
+    /* A client may commit what is no offset: then all of it is to come. */
+    int64_t lag = offsets.high_watermark - (committed->offset < 0 ? 0 : committed->offset);
     text_add(&op->text, "\t%lld\t%lld\n", (long long)offsets.high_watermark,
              (long long)(lag > 0 ? lag : 0));
 }

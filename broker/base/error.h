@@ -102,6 +102,7 @@
     X(INVALID_UPDATE_VERSION, 95, ETIMEDOUT, "the partition has changed meanwhile")                \
     X(FEATURE_UPDATE_FAILED, 96, EINVAL, "the feature update was refused")                         \
     X(DUPLICATE_BROKER_REGISTRATION, 101, EEXIST, "another live node has this id")                 \
+    X(MISMATCHED_ENDPOINT_TYPE, 114, EINVAL, "endpoint type of another listener")                  \
     X(UNSUPPORTED_ENDPOINT_TYPE, 115, EINVAL, "endpoint type not supported")                       \
     X(REBOOTSTRAP_REQUIRED, 129, EIO, "the client must bootstrap again")                           \
     /* The rows below are ours: a Kafka client sees the nearest code. */                           \

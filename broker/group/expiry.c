@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of committed offsets: their group is empty for offsets.retention.minutes (KIP-211), or
- * their topic is deleted. */
+/* The end of committed offsets (KIP-211): their group is empty for offsets.retention.minutes, or
+ * does not read their topic any more; or the topic is deleted. */
 #include "group/state.h"
 
 #include "base/assertion.h"
@@ -11,9 +11,11 @@ static bool offset_expired(const struct group *group, const struct group_offset_
     int64_t retention_ms = group->coordinator->options.config.offsets_retention_ms;
     if (entry->expire_timestamp_ms >= 0)
         return now_ms >= entry->expire_timestamp_ms;
-    /* A group that was never joined ages from each commit, another from when it became empty. */
+    /* A group that was never joined, and one with members, ages from each commit; another from when
+     * it became empty. */
     int64_t since = entry->commit_timestamp_ms;
-    if (group->protocol_type != NULL && group->state_timestamp_ms > since)
+    if (group->protocol_type != NULL && group->state == GROUP_EMPTY &&
+        group->state_timestamp_ms > since)
         since = group->state_timestamp_ms;
     return now_ms - since >= retention_ms;
 }
@@ -96,7 +98,16 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
                        const void *context)
 {
     const int64_t *now_ms = context;
-    return offset_expired(group, entry, *now_ms);
+    return offset_expired(group, entry, *now_ms) &&
+           (group->state == GROUP_EMPTY || !group_may_subscribe(group, slice_of(entry->topic)));
+}
+
+/* Offsets go of groups without members, and of those whose members' topics are known (Kafka's
+ * ClassicGroup.offsetExpirationCondition). */
+static bool may_expire(const struct group *group)
+{
+    return group->state == GROUP_EMPTY ||
+           (group->state == GROUP_STABLE && group_is_of_consumers(group));
 }
 
 void group_offsets_expire(struct timer *timer)
@@ -110,7 +121,7 @@ void group_offsets_expire(struct timer *timer)
         bool holds_something = group->offsets != NULL || group->generation_id > 0;
         if (!is_loaded(group))
             continue;
-        if (group->state == GROUP_EMPTY && group->writes == 0 && holds_something)
+        if (may_expire(group) && group->writes == 0 && holds_something)
             remove_offsets(group, is_expired, &now_ms);
         else
             group_drop_if_unused(group);

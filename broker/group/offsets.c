@@ -128,48 +128,53 @@ static enum error commit_check(struct group *group, const struct group_commit *c
     return ERROR_NONE;
 }
 
-/* Does a member's subscription name the topic? What cannot be read subscribes to nothing. */
-static bool subscribes(const struct group_member *member, const char *protocol_name,
-                       struct slice topic)
+/* May a member read the topic? What cannot be read might name it. */
+static bool may_subscribe(const struct group_member *member, const char *protocol_name,
+                          struct slice topic)
 {
     const struct group_protocol *protocol = member_protocol(member, protocol_name);
     if (protocol == NULL || protocol->metadata.size < 2)
-        return false;
+        return true;
     struct arena arena;
     arena_init(&arena, 1 << 20);
     struct reader reader;
     reader_init(&reader, protocol->metadata);
     int16_t version = read_int16(&reader);
     struct consumer_protocol_subscription subscription;
-    bool found = false;
-    if (version >= 0 &&
-        consumer_protocol_subscription_decode(&reader, version > 3 ? 3 : version, &arena,
-                                              &subscription) == ERROR_NONE) {
-        for (uint32_t i = 0; i < subscription.topics_count; i++)
-            found = found || slice_equals(subscription.topics[i], topic);
-    }
+    bool readable =
+        version >= 0 && consumer_protocol_subscription_decode(&reader, version > 3 ? 3 : version,
+                                                              &arena, &subscription) == ERROR_NONE;
+    bool found = !readable;
+    for (uint32_t i = 0; readable && i < subscription.topics_count; i++)
+        found = found || slice_equals(subscription.topics[i], topic);
     arena_done(&arena);
     return found;
 }
 
-static bool group_subscribes(const struct group *group, struct slice topic)
+bool group_may_subscribe(const struct group *group, struct slice topic)
 {
     list_for_each(link, &group->members)
     {
-        if (subscribes(container_of(link, struct group_member, link), group->protocol_name, topic))
+        if (may_subscribe(container_of(link, struct group_member, link), group->protocol_name,
+                          topic))
             return true;
     }
     return false;
+}
+
+bool group_is_of_consumers(const struct group *group)
+{
+    return group->protocol_type != NULL && strcmp(group->protocol_type, "consumer") == 0;
 }
 
 static enum error remove_check(struct group *group, struct group_commit *commit)
 {
     if (group->member_count == 0)
         return ERROR_NONE;
-    if (group->protocol_type == NULL || strcmp(group->protocol_type, "consumer") != 0)
+    if (!group_is_of_consumers(group))
         return ERROR_NON_EMPTY_GROUP;
     for (uint32_t i = 0; i < commit->offset_count; i++) {
-        if (group_subscribes(group, commit->offsets[i].topic))
+        if (group_may_subscribe(group, commit->offsets[i].topic))
             commit->offsets[i].error = ERROR_GROUP_SUBSCRIBED_TO_TOPIC;
     }
     return ERROR_NONE;
@@ -255,8 +260,6 @@ static enum error commit_now(struct group_coordinator *coordinator, struct group
         struct group_offset *offset = &commit->offsets[i];
         if (offset->metadata.size > (size_t)metadata_max)
             offset->error = ERROR_OFFSET_METADATA_TOO_LARGE;
-        else if (!commit->remove && offset->error == ERROR_NONE && offset->offset < 0)
-            offset->error = ERROR_OFFSET_OUT_OF_RANGE;
     }
     group->writes++; /* Our own hold: a write that ends in here would free a new group below us. */
     if (error == ERROR_NONE)

@@ -178,6 +178,10 @@ enum error group_store_apply(struct group_coordinator *coordinator, int32_t shar
 /* ---- offsets.c ---- */
 struct group_offset_entry *offset_find(struct group *group, struct slice topic, int32_t partition);
 enum error offset_put(struct group *group, const struct group_offset *offset);
+/* Whether a member of the group subscribes to the topic, as far as can be told: a subscription that
+ * cannot be read might (Kafka's ClassicGroup.isSubscribedToTopic). */
+bool group_may_subscribe(const struct group *group, struct slice topic);
+bool group_is_of_consumers(const struct group *group);
 void offset_remove(struct group *group, struct group_offset_entry *entry);
 void group_offsets_expire(struct timer *timer);
 

@@ -5,6 +5,7 @@
 
 enum {
     ENDPOINT_BROKERS = 1,
+    ENDPOINT_CONTROLLERS = 2,
     /* With no authorizer everything is allowed that AclEntry.supportedOperations(CLUSTER) names:
      * create 5, alter 7, describe 8, cluster action 9, describe configs 10, alter configs 11,
      * idempotent write 12. */
@@ -48,6 +49,20 @@ static void fill_node(void *context, const struct catalog_node *node)
         nodes->refused || answer->host.data == NULL || (racked && answer->rack.data == NULL);
 }
 
+/* Kafka's AuthHelper.computeDescribeClusterResponse, and its words. */
+static void refuse(struct request *request, struct describe_cluster_response *response,
+                   int8_t endpoint_type)
+{
+    bool known = endpoint_type == ENDPOINT_CONTROLLERS;
+    response->error_code =
+        error_to_kafka(known ? ERROR_MISMATCHED_ENDPOINT_TYPE : ERROR_UNSUPPORTED_ENDPOINT_TYPE);
+    response->error_message =
+        known ? slice_of("The request was sent to an endpoint of type BROKER, but we wanted an "
+                         "endpoint of type CONTROLLER")
+              : arena_format(&request->arena, "Unsupported endpoint type %d", endpoint_type);
+    request_complete(request);
+}
+
 void handle_describe_cluster(struct request *request)
 {
     const struct describe_cluster_request *body = request->body;
@@ -56,12 +71,9 @@ void handle_describe_cluster(struct request *request)
         request_fail(request);
         return;
     }
-    response->endpoint_type = body->endpoint_type;
     response->cluster_id = SLICE_EMPTY;
     if (body->endpoint_type != ENDPOINT_BROKERS) {
-        response->error_code = error_to_kafka(ERROR_UNSUPPORTED_ENDPOINT_TYPE);
-        response->error_message = slice_of("Only the endpoints of brokers are known here.");
-        request_complete(request);
+        refuse(request, response, body->endpoint_type);
         return;
     }
     char cluster_id[UUID_TEXT_BYTES];

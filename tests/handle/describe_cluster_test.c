@@ -60,17 +60,32 @@ static void fenced_nodes_are_shown_on_request(void **state)
     }
 }
 
-/* Controllers have no endpoints of their own here. */
+static void refuses_endpoints(struct broker_fixture *f, int8_t type, enum error expected,
+                              const char *message)
+{
+    struct exchange exchange;
+    struct describe_cluster_request *body = exchange_begin(f, &exchange, API_DESCRIBE_CLUSTER, 1);
+    body->endpoint_type = type;
+    const struct describe_cluster_response *answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->error_code, expected);
+    assert_slice(answer->error_message, message);
+    assert_int_equal(answer->endpoint_type, 1);
+    assert_int_equal(answer->cluster_id.size, 0);
+    assert_int_equal(answer->controller_id, -1);
+    assert_int_equal(answer->brokers_count, 0);
+    exchange_done(&exchange);
+}
+
+/* Controllers have no endpoints of their own here; other types never were. As Kafka 4.3 has it. */
 static void other_endpoints_are_refused(void **state)
 {
     struct broker_fixture *f = *state;
-    struct exchange exchange;
-    struct describe_cluster_request *body = exchange_begin(f, &exchange, API_DESCRIBE_CLUSTER, 1);
-    body->endpoint_type = 2;
-    const struct describe_cluster_response *answer = exchange_run(f, &exchange);
-    assert_kafka_error(answer->error_code, ERROR_UNSUPPORTED_ENDPOINT_TYPE);
-    assert_int_equal(answer->brokers_count, 0);
-    exchange_done(&exchange);
+    refuses_endpoints(f, 2, ERROR_MISMATCHED_ENDPOINT_TYPE,
+                      "The request was sent to an endpoint of type BROKER, but we wanted an "
+                      "endpoint of type CONTROLLER");
+    refuses_endpoints(f, 0, ERROR_UNSUPPORTED_ENDPOINT_TYPE, "Unsupported endpoint type 0");
+    refuses_endpoints(f, -1, ERROR_UNSUPPORTED_ENDPOINT_TYPE, "Unsupported endpoint type -1");
+    refuses_endpoints(f, 100, ERROR_UNSUPPORTED_ENDPOINT_TYPE, "Unsupported endpoint type 100");
 }
 
 static uint32_t list(struct broker_fixture *f, int16_t version, int8_t *types, uint32_t count,

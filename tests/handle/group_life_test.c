@@ -102,6 +102,19 @@ static void a_commit_of_refused_offsets_leaves_no_group(void **state)
                      ERROR_GROUP_ID_NOT_FOUND);
 }
 
+/* Kafka keeps whatever number a client commits, also one that is no offset. */
+static void a_negative_offset_is_kept(void **state)
+{
+    struct broker_fixture *f = *state;
+    wait_for_coordinator(f);
+    assert_int_equal(commit(f, "g", 5, SLICE_EMPTY), ERROR_NONE);
+    assert_int_equal(commit(f, "g", -7, SLICE_EMPTY), ERROR_NONE);
+    assert_int_equal(committed(f, "g"), -7);
+    assert_int_equal(commit(f, "g", INT64_MIN, SLICE_EMPTY), ERROR_NONE);
+    reload(f);
+    assert_int_equal(committed(f, "g"), INT64_MIN);
+}
+
 /* What was acknowledged is read back. */
 static void committed_offsets_are_read_back(void **state)
 {
@@ -198,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(a_commit_of_refused_offsets_leaves_no_group),
+        WITH_BROKER(a_negative_offset_is_kept),
         WITH_BROKER(committed_offsets_are_read_back),
         WITH_BROKER(a_deleted_group_does_not_come_back),
         WITH_BROKER(an_empty_group_without_offsets_ends),
