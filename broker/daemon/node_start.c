@@ -260,7 +260,10 @@ static void register_node(struct node *node)
                  .directory_id = identity->directory_id,
                  .registered_ms = executor_wall_clock_ms(executor)},
         .node_id = settings->node_id,
+        .clean = node->data.fresh || log_directory_was_clean(node->data.directory),
     };
+    const char *durability = config_node_value(settings->config, "topicfs.durability", NULL);
+    command.node.sync_default = strcmp(durability, "fsync") == 0;
     (void)snprintf(command.node.host, sizeof command.node.host, "%s", settings->advertised[0].host);
     const char *rack = config_node_value(settings->config, "broker.rack", NULL);
     (void)snprintf(command.node.rack, sizeof command.node.rack, "%s", rack == NULL ? "" : rack);

@@ -127,10 +127,11 @@ static enum error plan(struct request *request, uint32_t index, const struct cat
     error = topic_quota_check(request->broker, &request->arena, one->count, ret_reason);
     if (error != ERROR_NONE)
         return error;
+    uint32_t factor = first.replica_count - first.removing_count;
     if (asked->assignments != NULL)
-        return take_assignments(request, asked, first.replica_count, one, ret_reason);
-    return topic_place_partitions(request->broker, &request->arena, one->count, first.replica_count,
-                                  &one->assignments);
+        return take_assignments(request, asked, factor, one, ret_reason);
+    return topic_place_partitions(request->broker, &request->arena, one->count, factor,
+                                  &one->assignments, ret_reason);
 }
 
 static void grow_start(struct request *request, uint32_t index, struct grow_one *one)

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "catalog/placement.h"
 #include "handle/handlers.h"
 
 static const char offsets_topic[] = "__consumer_offsets";
@@ -67,49 +68,36 @@ enum error topic_quota_check(struct broker *broker, struct arena *arena, uint32_
     return ERROR_QUOTA_EXCEEDED;
 }
 
-struct live_nodes {
-    int32_t ids[CATALOG_REPLICAS_MAX];
-    uint32_t count;
-};
-
-static void add_live(void *context, const struct catalog_node *node)
-{
-    struct live_nodes *live = context;
-    if (!node->fenced && !node->draining && live->count < CATALOG_REPLICAS_MAX)
-        live->ids[live->count++] = node->id;
-}
-
 enum error topic_place_partitions(struct broker *broker, struct arena *arena, uint32_t count,
                                   uint32_t factor,
-                                  const struct catalog_assignment **ret_assignments)
+                                  const struct catalog_assignment **ret_assignments,
+                                  struct slice *ret_reason)
 {
-    struct live_nodes live = {.count = 0};
-    catalog_node_each(broker->catalog, add_live, &live);
-    if (factor < 1 || factor > live.count)
-        return ERROR_INVALID_REPLICATION_FACTOR;
     struct catalog_assignment *assignments =
         arena_allocate_array(arena, count, sizeof *assignments);
     if (assignments == NULL)
         return ERROR_OUT_OF_MEMORY;
-    uint32_t start = (uint32_t)(executor_random(broker->executor) % live.count);
-    for (uint32_t p = 0; p < count; p++) {
-        assignments[p].replica_count = factor;
-        for (uint32_t r = 0; r < factor; r++)
-            assignments[p].replicas[r] = live.ids[(start + p + r) % live.count];
-    }
-    *ret_assignments = assignments;
-    return ERROR_NONE;
+    uint32_t start = (uint32_t)executor_random(broker->executor);
+    enum error error = catalog_place(broker->catalog, count, factor, start, assignments);
+    if (error == ERROR_NONE)
+        *ret_assignments = assignments;
+    if (error == ERROR_INVALID_REPLICATION_FACTOR)
+        *ret_reason =
+            arena_format(arena,
+                         "Unable to replicate the partition %u time(s): only %u broker(s) can take "
+                         "a replica, or none of them is up.",
+                         factor, catalog_placeable_count(broker->catalog));
+    return error;
 }
 
-static uint32_t default_factor(struct broker *broker, bool internal)
+/* Internal topics can be made whatever the nodes: their factor grows with the cluster. */
+static int64_t default_factor(struct broker *broker, bool internal)
 {
-    struct live_nodes live = {.count = 0};
-    catalog_node_each(broker->catalog, add_live, &live);
-    int64_t wanted =
-        config_node_number(broker->config, internal ? "offsets.topic.replication.factor"
-                                                    : "default.replication.factor");
-    /* One node has to be able to begin: the factor grows with the cluster. */
-    return wanted > live.count ? (live.count == 0 ? 1 : live.count) : (uint32_t)wanted;
+    if (!internal)
+        return config_node_number(broker->config, "default.replication.factor");
+    int64_t wanted = config_node_number(broker->config, "offsets.topic.replication.factor");
+    int64_t most = catalog_placeable_count(broker->catalog);
+    return wanted <= most ? wanted : (most == 0 ? 1 : most);
 }
 
 enum error topic_creation_plan(struct broker *broker, struct arena *arena,
@@ -133,16 +121,16 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
         error = topic_quota_check(broker, arena, (uint32_t)partitions, ret_reason);
     if (error != ERROR_NONE)
         return error;
-    int32_t factor = creation->replication_factor;
+    int64_t factor = creation->replication_factor;
     if (factor == -1)
-        factor = (int32_t)default_factor(broker, topic_is_internal(creation->name));
+        factor = default_factor(broker, topic_is_internal(creation->name));
+    if (factor < 1) {
+        *ret_reason = slice_of("The replication factor must be larger than 0, or -1.");
+        return ERROR_INVALID_REPLICATION_FACTOR;
+    }
     creation->assignment_count = (uint32_t)partitions;
-    error = factor < 1 ? ERROR_INVALID_REPLICATION_FACTOR
-                       : topic_place_partitions(broker, arena, (uint32_t)partitions,
-                                                (uint32_t)factor, &creation->assignments);
-    if (error == ERROR_INVALID_REPLICATION_FACTOR)
-        *ret_reason = arena_format(arena, "replication factor %d needs as many live nodes", factor);
-    return error;
+    return topic_place_partitions(broker, arena, (uint32_t)partitions, (uint32_t)factor,
+                                  &creation->assignments, ret_reason);
 }
 
 static void creation_done(struct catalog_proposal *proposal)

@@ -13,9 +13,9 @@ enum { TOPIC_PARTITIONS_MAX = CATALOG_COMMAND_PARTITIONS_MAX };
 /* Owned by the caller until done. */
 struct topic_creation {
     struct slice name;
-    int32_t partition_count; /* -1: num.partitions. */
-    int16_t
-        replication_factor; /* -1: default.replication.factor, clamped to the nodes there are. */
+    int32_t partition_count;    /* -1: num.partitions. */
+    int16_t replication_factor; /* -1: default.replication.factor; of an internal topic its own, and
+                                   at most as many as there are nodes. */
     const struct catalog_assignment *assignments; /* Instead of the two above; NULL: placed. */
     uint32_t assignment_count;
     const struct catalog_pair *pairs; /* The topic's configuration; already checked. */
@@ -39,12 +39,12 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
 enum error topic_quota_check(struct broker *broker, struct arena *arena, uint32_t count,
                              struct slice *ret_reason);
 
-/* Replicas for `count` new partitions on the nodes that may serve: Kafka's AdminUtils without
- * racks, partition p starts at node (start + p) mod n. INVALID_REPLICATION_FACTOR: fewer nodes than
- * that. */
+/* Replicas for `count` new partitions, in the arena: catalog_place from a random start.
+ * INVALID_REPLICATION_FACTOR with a reason: fewer nodes than that. */
 enum error topic_place_partitions(struct broker *broker, struct arena *arena, uint32_t count,
                                   uint32_t factor,
-                                  const struct catalog_assignment **ret_assignments);
+                                  const struct catalog_assignment **ret_assignments,
+                                  struct slice *ret_reason);
 
 /* Proposes a planned creation; `done` comes exactly once, never from inside. */
 void topic_creation_start(struct broker *broker, struct topic_creation *creation);

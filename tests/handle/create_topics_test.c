@@ -115,6 +115,28 @@ static void defaults_are_the_nodes(void **state)
     exchange_done(&exchange);
 }
 
+/* A factor of -1 is the configured one, which needs as many nodes; internal topics take what there
+ * is. */
+static void a_default_factor_needs_its_nodes(void **state)
+{
+    struct broker_fixture *f = *state;
+    struct exchange exchange;
+    fixture_set(f, "default.replication.factor", "3");
+    assert_refused(f, &(struct asked){"orders", 1, -1}, ERROR_INVALID_REPLICATION_FACTOR);
+    begin(f, &exchange, 7, &(struct asked){"__consumer_offsets", 1, -1}, 1);
+    const struct create_topics_response *answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    assert_int_equal(answer->topics[0].replication_factor, 1);
+    exchange_done(&exchange);
+    fixture_add_node(f, 2);
+    fixture_add_node(f, 3);
+    begin(f, &exchange, 7, &(struct asked){"orders", 7, -1}, 1);
+    answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    assert_int_equal(answer->topics[0].replication_factor, 3);
+    exchange_done(&exchange);
+}
+
 /* Everything is checked, nothing is made. */
 static void validation_makes_nothing(void **state)
 {
@@ -294,11 +316,17 @@ static void every_version_is_answered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_BROKER(a_topic_is_made_and_described), WITH_BROKER(defaults_are_the_nodes),
-        WITH_BROKER(validation_makes_nothing),      WITH_BROKER(mistakes_are_refused),
-        WITH_BROKER(bad_configuration_is_refused),  WITH_BROKER(a_name_twice_is_refused),
-        WITH_BROKER(assignments_are_taken),         WITH_BROKER(bad_assignments_are_refused),
-        WITH_BROKER(the_quota_of_partitions_holds), WITH_BROKER(a_refused_proposal_is_told),
+        WITH_BROKER(a_topic_is_made_and_described),
+        WITH_BROKER(defaults_are_the_nodes),
+        WITH_BROKER(a_default_factor_needs_its_nodes),
+        WITH_BROKER(validation_makes_nothing),
+        WITH_BROKER(mistakes_are_refused),
+        WITH_BROKER(bad_configuration_is_refused),
+        WITH_BROKER(a_name_twice_is_refused),
+        WITH_BROKER(assignments_are_taken),
+        WITH_BROKER(bad_assignments_are_refused),
+        WITH_BROKER(the_quota_of_partitions_holds),
+        WITH_BROKER(a_refused_proposal_is_told),
         WITH_BROKER(every_version_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
