@@ -142,11 +142,16 @@ static void follow_topic(struct broker *broker, const struct catalog_topic *topi
         struct catalog_partition known;
         bool found = catalog_partition_find(broker->catalog, topic, (int32_t)i, &known);
         ASSERT(found);
-        if (!hosts(&known, broker->node_id))
-            continue;
         struct partition *local =
-            partition_table_find(broker->partitions, slice_of(topic->name), (int32_t)i);
+            partition_table_find_id(broker->partitions, &topic->id, (int32_t)i);
         bool was_leader = local != NULL && partition_role(local) == PARTITION_LEADER;
+        if (!hosts(&known, broker->node_id)) {
+            if (local == NULL)
+                continue;
+            elect_coordinator(broker, topic, (int32_t)i, was_leader, false);
+            partition_table_remove(broker->partitions, topic->name, (int32_t)i);
+            continue;
+        }
         bool leads = known.leader == broker->node_id;
         struct partition_assignment assignment = assignment_of(&known);
         /* Out of memory is the only failure; the partition is taken up when the topic changes or
