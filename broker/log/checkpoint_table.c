@@ -132,8 +132,12 @@ void checkpoint_table_forget(struct checkpoint_table *table, const char *topic, 
     struct checkpoint_row *row = table->rows[place];
     if (row == NULL)
         return;
-    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++)
-        table->changed[kind] = table->changed[kind] || row->offsets[kind] >= 0;
+    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
+        if (row->offsets[kind] < 0)
+            continue;
+        table->changed[kind] = true;
+        table->forgot[kind] = true;
+    }
     memory_free(row);
     table->rows[place] = NULL;
     table->count--;
@@ -224,7 +228,9 @@ enum error checkpoint_table_store(struct checkpoint_table *table, enum checkpoin
     }
     enum error error = storage_write_whole(storage, path, text, size);
     memory_free(text);
-    if (error == ERROR_NONE)
+    if (error == ERROR_NONE) {
         table->changed[kind] = false;
+        table->forgot[kind] = false;
+    }
     return error;
 }

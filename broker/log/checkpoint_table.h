@@ -21,6 +21,7 @@ struct checkpoint_table {
     uint32_t count;
     uint32_t capacity; /* A power of two. */
     bool changed[CHECKPOINT_KINDS];
+    bool forgot[CHECKPOINT_KINDS]; /* A file still has a row that is not here any more. */
 };
 
 void checkpoint_table_init(struct checkpoint_table *table);

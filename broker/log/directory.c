@@ -231,6 +231,15 @@ void log_directory_retain(struct log_directory *directory,
     checkpoint_table_retain(&directory->table, keep, context);
 }
 
+bool log_directory_owes(const struct log_directory *directory)
+{
+    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
+        if (directory->table.forgot[kind])
+            return true;
+    }
+    return false;
+}
+
 enum error log_directory_checkpoint(struct log_directory *directory)
 {
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {

@@ -42,6 +42,10 @@ int64_t log_directory_high_watermark(const struct log_directory *directory, cons
 enum error log_directory_set(struct log_directory *directory, const char *topic, int32_t partition,
                              int64_t recovery_point, int64_t start_offset, int64_t high_watermark);
 void log_directory_forget(struct log_directory *directory, const char *topic, int32_t partition);
+/* Whether the files still have a partition that was forgotten: log_directory_checkpoint must
+ * succeed before a log of that name begins, or after a crash the old offsets are taken for the new
+ * log's. */
+bool log_directory_owes(const struct log_directory *directory);
 /* Forgets every partition for which `keep` says false: those deleted just before a crash. */
 void log_directory_retain(struct log_directory *directory,
                           bool (*keep)(void *context, const char *topic, int32_t partition),

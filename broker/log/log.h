@@ -120,6 +120,9 @@ enum error log_roll(struct log *log);
  * open would take what is missing for damage. After an error the log is failed. */
 enum error log_truncate(struct log *log, int64_t offset);
 
+/* Where log_truncate to `offset` would end the log: what lies below stays. */
+int64_t log_truncates_to(struct log *log, int64_t offset);
+
 /* Drops all records; the next offset is `offset` (Kafka: truncateFullyAndStartAt). As above: a
  * recovery point above `offset` must have been checkpointed away before, or the next open takes the
  * log for damaged. */

@@ -58,6 +58,20 @@ static enum error truncate_fail(struct log *log, enum error error)
     return error;
 }
 
+int64_t log_truncates_to(struct log *log, int64_t offset)
+{
+    struct log_point point;
+    struct batch_header header;
+    if (offset >= log->end_offset)
+        return log->end_offset;
+    if (offset <= log->start_offset)
+        return log->start_offset;
+    enum error error = log_locate(log, offset, &point, &header);
+    if (error != ERROR_NONE && error != ERROR_NOT_FOUND)
+        return log->start_offset; /* Cannot be told: at least that. */
+    return error == ERROR_NONE && header.base_offset < offset ? header.base_offset : offset;
+}
+
 enum error log_truncate(struct log *log, int64_t offset)
 {
     if (offset >= log->end_offset) /* An epoch may have begun at the end and got no record. */

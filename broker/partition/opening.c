@@ -72,6 +72,19 @@ static enum error set_aside(struct partition *partition, const char *directory)
     return error;
 }
 
+/* A partition of this name that is gone may have left offsets behind: of a deletion that a crash
+ * cut short, or whose checkpoint failed. */
+static enum error forget_predecessor(struct partition *partition, struct failure *failure)
+{
+    struct log_directory *directory = partition->table->options.directory;
+    bool is_new =
+        log_directory_recovery_point(directory, partition->topic->name, partition->index) < 0;
+    if (!is_new || !log_directory_owes(directory))
+        return ERROR_NONE;
+    enum error error = log_directory_checkpoint(directory);
+    return error == ERROR_NONE ? ERROR_NONE : failure_at(failure, error, "write the checkpoints");
+}
+
 static enum error open_log(struct partition *partition, const char *directory,
                            struct failure *failure)
 {
@@ -91,15 +104,19 @@ static enum error open_log(struct partition *partition, const char *directory,
         .log_start_offset = log_directory_start_offset(options->directory, topic, partition->index),
     };
     enum error error = log_open(&open, &partition->log, failure);
-    if (error != ERROR_INCONSISTENT_TOPIC_ID || set_aside(partition, directory) != ERROR_NONE)
+    if (error != ERROR_INCONSISTENT_TOPIC_ID)
         return error;
     *failure = (struct failure){0};
     open.create = true;
     open.clean = false;
     open.recovery_point = -1;
     open.log_start_offset = -1;
+    /* Before the directory moves: offsets without it are those of a log that was lost. */
     log_directory_forget(options->directory, topic, partition->index);
-    return log_open(&open, &partition->log, failure);
+    error = forget_predecessor(partition, failure);
+    if (error == ERROR_NONE)
+        error = set_aside(partition, directory);
+    return error == ERROR_NONE ? log_open(&open, &partition->log, failure) : error;
 }
 
 static enum error go_offline(struct partition *partition, enum error error,
@@ -152,8 +169,12 @@ enum error partition_open(struct partition *partition, struct failure *failure)
     char directory[LOG_DIRECTORY_NAME_BYTES];
     log_directory_name(partition->topic->name, partition->index, directory);
     struct failure reason = {0};
-    enum error error = open_log(partition, directory, &reason);
-    bool transient = error == ERROR_OUT_OF_MEMORY || error == ERROR_DISK_FULL;
+    enum error error = forget_predecessor(partition, &reason);
+    bool transient = error != ERROR_NONE;
+    if (error == ERROR_NONE) {
+        error = open_log(partition, directory, &reason);
+        transient = error == ERROR_OUT_OF_MEMORY || error == ERROR_DISK_FULL;
+    }
     if (error != ERROR_NONE && !transient)
         error = go_offline(partition, error, &reason, directory);
     if (error != ERROR_NONE) {

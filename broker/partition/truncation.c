@@ -48,7 +48,7 @@ static int64_t truncation_offset(const struct partition *partition,
     return offset;
 }
 
-/* The next open must not believe in what is cut now. */
+/* The next open would take what is cut now for damage. */
 static enum error recovery_point_lower(struct partition *partition, int64_t offset)
 {
     struct log_directory *directory = partition->table->options.directory;
@@ -78,7 +78,7 @@ static void report_loss(struct partition *partition, int64_t offset, const char 
 
 static enum error cut(struct partition *partition, int64_t offset)
 {
-    enum error error = recovery_point_lower(partition, offset);
+    enum error error = recovery_point_lower(partition, log_truncates_to(partition->log, offset));
     if (error != ERROR_NONE)
         return error;
     if (offset < partition->high_watermark)

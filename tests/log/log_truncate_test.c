@@ -20,8 +20,9 @@ static void any_offset_can_be_cut(void **state)
         struct fixture fixture;
         filled(&fixture);
         assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
-        assert_int_equal(log_truncate(fixture.log, offset), ERROR_NONE);
         int64_t end = offset / 3 * 3;
+        assert_int_equal(log_truncates_to(fixture.log, offset), end);
+        assert_int_equal(log_truncate(fixture.log, offset), ERROR_NONE);
         assert_int_equal(log_end_offset(fixture.log), end);
         assert_true(log_synced_offset(fixture.log) <= end);
         fixture_verify(fixture.log, 0);

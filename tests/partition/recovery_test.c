@@ -85,6 +85,73 @@ static void one_bad_partition_does_not_stop_the_rest(void **state)
     assert_int_equal(fixture_append_one(f, good), 1);
 }
 
+static void files_fail(struct partition_fixture *f, const char *path_part)
+{
+    struct simulated_fault fault = {.operations = SIMULATED_CHANGE,
+                                    .path_part = path_part,
+                                    .error = ERROR_STORAGE,
+                                    .persistent = true};
+    simulated_storage_fail(f->disk, &fault);
+}
+
+/* Offsets of a deleted topic that could not be taken out of the checkpoint are not those of the
+ * next topic of its name: no log of that name begins before they are gone. */
+static void a_new_log_does_not_begin_below_its_predecessors_offsets(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *partition = fixture_assign(f, "orders", 1, 0);
+    for (int i = 0; i < 3; i++)
+        (void)fixture_append_one(f, partition);
+    fixture_close(f, true);
+    fixture_open(f);
+    files_fail(f, "checkpoint");
+    (void)fixture_assign(f, "orders", 1, 0);
+    partition_table_remove(f->table, "orders", 0);
+    partition = fixture_assign(f, "orders", 2, 0);
+    struct log *log;
+    assert_int_equal(partition_log(partition, &log), ERROR_STORAGE);
+    assert_int_not_equal(partition_role(partition), PARTITION_OFFLINE);
+    simulated_storage_fail_end(f->disk);
+    assert_int_equal(fixture_append_one(f, partition), 0);
+    files_fail(f, "checkpoint"); /* Nor does it get any of its own. */
+    fixture_close(f, false);
+    simulated_storage_kill(f->disk);
+    fixture_open(f);
+    partition = fixture_assign(f, "orders", 2, 0);
+
+    partition_table_recover(f->table);
+    fixture_run(f);
+
+    assert_int_equal(log_directory_recovery_point(f->directory, "orders", 0), -1);
+    assert_int_equal(partition_log(partition, &log), ERROR_NONE);
+    assert_int_equal(log_damage(log).offset, -1);
+    assert_int_equal(fixture_append_one(f, partition), 1);
+}
+
+/* The same when the old directory is still there under the name. */
+static void a_foreign_directory_is_set_aside_with_its_offsets(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *partition = fixture_assign(f, "orders", 1, 0);
+    for (int i = 0; i < 3; i++)
+        (void)fixture_append_one(f, partition);
+    fixture_close(f, true);
+    fixture_open(f);
+    assert_int_equal(log_directory_recovery_point(f->directory, "orders", 0), 3);
+    files_fail(f, "checkpoint");
+    partition = fixture_assign(f, "orders", 2, 0);
+    struct log *log;
+    assert_int_equal(partition_log(partition, &log), ERROR_STORAGE);
+    fixture_close(f, false);
+    simulated_storage_kill(f->disk);
+    fixture_open(f);
+    partition = fixture_assign(f, "orders", 2, 0);
+    assert_int_equal(partition_log(partition, &log), ERROR_NONE);
+    assert_int_equal(log_end_offset(log), 0);
+    assert_int_equal(log_damage(log).offset, -1);
+    assert_int_equal(fixture_append_one(f, partition), 0);
+}
+
 int main(void)
 {
 #define TEST(name)                                                                                 \
@@ -94,6 +161,8 @@ int main(void)
         TEST(a_directory_of_no_topic_is_set_aside),
         TEST(a_power_cut_keeps_what_was_acknowledged),
         TEST(one_bad_partition_does_not_stop_the_rest),
+        TEST(a_new_log_does_not_begin_below_its_predecessors_offsets),
+        TEST(a_foreign_directory_is_set_aside_with_its_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
