@@ -6,6 +6,7 @@
 #include "daemon/leftovers.h"
 #include "group/group.h"
 #include "handle/fetch_session.h"
+#include "handle/replica_session.h"
 #include "handle/topic_creation.h"
 
 static uint32_t offsets_partition_count(void *context, bool create)
@@ -73,6 +74,9 @@ static enum error parts_make(struct core *core, const struct core_options *optio
                                    options->config, "max.incremental.fetch.session.cache.slots"),
                                &broker->fetch_sessions);
     if (error == ERROR_NONE)
+        error =
+            replica_sessions_new(broker->executor, broker->partitions, &broker->replica_sessions);
+    if (error == ERROR_NONE)
         error = broker_follow_catalog(broker, &core->follower);
     return error;
 }
@@ -102,6 +106,7 @@ void core_stop_requests(struct core *core)
     core->broker.stopping = true;
     if (core->broker.groups != NULL && !core->stopping)
         group_coordinator_stop(core->broker.groups);
+    replica_sessions_stop(core->broker.replica_sessions);
     core->stopping = true;
 }
 
@@ -132,6 +137,8 @@ enum error core_close(struct core *core, bool clean)
 {
     struct broker *broker = &core->broker;
     ASSERT(broker->groups == NULL);
+    replica_sessions_free(broker->replica_sessions);
+    broker->replica_sessions = NULL;
     fetch_sessions_free(broker->fetch_sessions);
     broker->fetch_sessions = NULL;
     if (broker->partitions == NULL)

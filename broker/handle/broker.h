@@ -16,6 +16,7 @@ struct group_coordinator;
 struct membership;
 struct peer_doorkeeper;
 struct producer_ids;
+struct replica_sessions;
 
 struct broker {
     struct executor *executor;
@@ -23,7 +24,8 @@ struct broker {
     struct catalog *catalog;
     struct partition_table *partitions;
     struct group_coordinator *groups;
-    struct fetch_sessions *fetch_sessions; /* handle/fetch_session.h */
+    struct fetch_sessions *fetch_sessions;     /* handle/fetch_session.h */
+    struct replica_sessions *replica_sessions; /* handle/replica_session.h; NULL: no replicas. */
     struct producer_ids *producer_ids; /* handle/producer_ids.h; made by broker_follow_catalog. */
     /* The node's configuration in force: static, and over it what was altered while running. Given
      * by the owner as the static one; broker_follow_catalog keeps it up to date. */

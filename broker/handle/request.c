@@ -8,6 +8,7 @@
 #include "wire/api_node_heartbeat.h"
 #include "wire/api_node_join.h"
 #include "wire/api_propose.h"
+#include "wire/api_replica_fetch.h"
 
 /* Who may ask. */
 enum audience {
@@ -65,6 +66,8 @@ static const struct handler_row rows[] = {
     {API_CLUSTER_QUERY, handle_cluster_query, FOR_GUESTS,
      offsetof(struct cluster_query_response, error_code)},
     {API_NODE_JOIN, handle_node_join, FOR_GUESTS, offsetof(struct node_join_response, error_code)},
+    {API_REPLICA_FETCH, handle_replica_fetch, FOR_NODES,
+     offsetof(struct replica_fetch_response, error_code)},
 };
 
 static const struct handler_row *row_find(int16_t api_key)

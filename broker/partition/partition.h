@@ -211,10 +211,16 @@ struct partition_divergence {
     int64_t end_offset;
 };
 
-/* As partition_read but up to the log end, for a follower whose log ends at `offset` with a record
- * of `last_fetched_epoch` (-1: it has none). When the logs diverge below `offset` nothing is read
- * and *ret_divergence says where (KIP-595). OFFSET_OUT_OF_RANGE fills *ret_offsets, too.
- * NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, STORAGE. */
+/* Whether the log of a follower that ends at `offset`, with a record of `last_fetched_epoch` (-1:
+ * it has none), is a prefix of this leader's; if not, *ret_divergence says where it parts
+ * (KIP-595). OFFSET_OUT_OF_RANGE, which fills *ret_offsets, too; NOT_LEADER_OR_FOLLOWER,
+ * FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, STORAGE. Makes no log where there is none. */
+enum error partition_check_replica(struct partition *partition, int32_t leader_epoch,
+                                   int32_t last_fetched_epoch, int64_t offset,
+                                   struct partition_offsets *ret_offsets,
+                                   struct partition_divergence *ret_divergence);
+
+/* The same, and as partition_read but up to the log end; nothing is read when the logs part. */
 enum error partition_read_replica(struct partition *partition, int32_t leader_epoch,
                                   int32_t last_fetched_epoch, int64_t offset, size_t max_bytes,
                                   bool at_least_one, struct log_slice *ret_slice,

@@ -76,11 +76,10 @@ static enum error offsets_without_making(struct partition *partition,
     return ERROR_NONE;
 }
 
-enum error partition_read_replica(struct partition *partition, int32_t leader_epoch,
-                                  int32_t last_fetched_epoch, int64_t offset, size_t max_bytes,
-                                  bool at_least_one, struct log_slice *ret_slice,
-                                  struct partition_offsets *ret_offsets,
-                                  struct partition_divergence *ret_divergence)
+enum error partition_check_replica(struct partition *partition, int32_t leader_epoch,
+                                   int32_t last_fetched_epoch, int64_t offset,
+                                   struct partition_offsets *ret_offsets,
+                                   struct partition_divergence *ret_divergence)
 {
     struct partition_offsets offsets;
     enum error error = check_replica_leader(partition, leader_epoch);
@@ -89,28 +88,38 @@ enum error partition_read_replica(struct partition *partition, int32_t leader_ep
     if (error != ERROR_NONE)
         return error;
     *ret_offsets = offsets;
-    struct partition_divergence divergence = {.epoch = -1, .end_offset = -1};
     if (offset < offsets.log_start_offset)
         return ERROR_OFFSET_OUT_OF_RANGE;
+    struct partition_divergence divergence = {.epoch = -1, .end_offset = -1};
     if (last_fetched_epoch >= 0) {
         epoch_end(partition, last_fetched_epoch, &divergence.epoch, &divergence.end_offset);
         if (divergence.epoch < 0)
             return ERROR_OFFSET_OUT_OF_RANGE;
-        if (divergence.epoch < last_fetched_epoch || divergence.end_offset < offset) {
-            *ret_slice = (struct log_slice){0};
-            *ret_divergence = divergence;
-            return ERROR_NONE;
-        }
+        if (divergence.epoch == last_fetched_epoch && divergence.end_offset >= offset)
+            divergence = (struct partition_divergence){.epoch = -1, .end_offset = -1};
     }
-    if (offset > offsets.log_end_offset)
+    if (divergence.epoch < 0 && offset > offsets.log_end_offset)
         return ERROR_OFFSET_OUT_OF_RANGE;
+    *ret_divergence = divergence;
+    return ERROR_NONE;
+}
+
+enum error partition_read_replica(struct partition *partition, int32_t leader_epoch,
+                                  int32_t last_fetched_epoch, int64_t offset, size_t max_bytes,
+                                  bool at_least_one, struct log_slice *ret_slice,
+                                  struct partition_offsets *ret_offsets,
+                                  struct partition_divergence *ret_divergence)
+{
+    struct partition_divergence divergence;
+    enum error error = partition_check_replica(partition, leader_epoch, last_fetched_epoch, offset,
+                                               ret_offsets, &divergence);
     struct log_slice slice = {0};
-    if (offset < offsets.log_end_offset)
+    if (error == ERROR_NONE && divergence.epoch < 0 && offset < ret_offsets->log_end_offset)
         error = log_read(partition->log, offset, max_bytes, at_least_one, LOG_READ_END, &slice);
     if (error != ERROR_NONE)
         return error;
     *ret_slice = slice;
-    *ret_divergence = (struct partition_divergence){.epoch = -1, .end_offset = -1};
+    *ret_divergence = divergence;
     return ERROR_NONE;
 }
 
