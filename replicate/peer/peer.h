@@ -58,7 +58,8 @@ void peers_identify(struct peers *peers, const struct peer_identity *identity);
  * `done`, which comes exactly once, on the peers' thread outside the monitor, never from inside
  * peers_connect. */
 struct peer_connect {
-    struct list link; /* These three are the peers' own until done. */
+    struct list link; /* These four are the peers' own until done. */
+    struct peers *peers;
     struct dial *dial;
     bool cancelled;
     int32_t node_id;
@@ -69,7 +70,7 @@ struct peer_connect {
     void (*done)(struct peer_connect *connect, enum error error, int descriptor);
 };
 
-/* Any thread. */
+/* Any thread, not after `closed` of peers_close. */
 void peers_connect(struct peers *peers, struct peer_connect *connect);
 
 /* `done` comes soon, with INTERRUPTED unless it was on its way. Any thread, before `done`. */
