@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "group/group.h"
 #include "handle/producer_ids.h"
+#include "handle/proposal.h"
 #include "record/codec.h"
 
 static bool list_contains(const char *list, const char *word)
@@ -277,6 +278,7 @@ void broker_follow_stop(struct broker_follower *follower)
         return;
     struct broker *broker = follower->broker;
     catalog_unwatch(broker->catalog, &follower->watcher);
+    proposals_drop(broker);
     producer_ids_free(broker->producer_ids);
     broker->producer_ids = NULL;
     broker->config = broker->static_config;

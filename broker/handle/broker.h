@@ -45,6 +45,7 @@ struct broker {
     uint32_t partitions_pending;        /* Proposed by this node and not made or refused yet. */
     struct peer_doorkeeper *doorkeeper; /* handle/peer_door.h; NULL: no other nodes. */
     bool stopping;
+    struct list proposals;      /* On their way for requests: handle/proposal.h. */
     bool offsets_topic_pending; /* __consumer_offsets is being made. */
 };
 

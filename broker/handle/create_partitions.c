@@ -4,6 +4,7 @@
 #include "base/assertion.h"
 #include "handle/duplicates.h"
 #include "handle/handlers.h"
+#include "handle/proposal.h"
 #include "handle/topic_creation.h"
 #include "wire/api_create_partitions.h"
 
@@ -13,7 +14,7 @@ struct create_partitions {
 };
 
 struct grow_one {
-    struct catalog_proposal proposal;
+    struct proposal proposal;
     struct create_partitions *all;
     struct create_partitions_response_create_partitions_topic_result *answer;
     const struct catalog_assignment *assignments;
@@ -34,7 +35,7 @@ static void refuse(struct grow_one *one, enum error error, struct slice reason)
     one->answer->error_message = slice_is_null(reason) ? slice_of(error_text(error)) : reason;
 }
 
-static void one_done(struct catalog_proposal *proposal)
+static void one_done(struct proposal *proposal)
 {
     struct grow_one *one = container_of(proposal, struct grow_one, proposal);
     struct broker *broker = one->all->request->broker;
@@ -115,6 +116,8 @@ static enum error plan(struct request *request, uint32_t index, const struct cat
         *ret_reason = slice_of("Duplicate topic name.");
         return ERROR_INVALID_REQUEST;
     }
+    if (body->timeout_ms <= 0)
+        return ERROR_REQUEST_TIMED_OUT;
     if (topic == NULL)
         return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     enum error error = check_count(request, asked, topic, ret_reason);
@@ -157,7 +160,7 @@ static void grow_start(struct request *request, uint32_t index, struct grow_one 
     one->proposal.done = one_done;
     one->all->pending++;
     request->broker->partitions_pending += one->count;
-    catalog_propose(request->broker->catalog, &command, &one->proposal);
+    proposal_start(request->broker, &command, body->timeout_ms, &one->proposal);
 }
 
 /* Which of the topics are named more than once; NULL without memory. */

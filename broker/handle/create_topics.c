@@ -194,6 +194,8 @@ static enum error plan(struct request *request, uint32_t index, struct create_on
         *ret_reason = slice_of("Duplicate topic name.");
         return ERROR_INVALID_REQUEST;
     }
+    if (body->timeout_ms <= 0)
+        return ERROR_REQUEST_TIMED_OUT;
     one->creation.name = asked->name;
     one->creation.partition_count = asked->num_partitions;
     one->creation.replication_factor = asked->replication_factor;
@@ -246,6 +248,7 @@ static void create_start(struct request *request, uint32_t index, struct create_
         fill_validated(one);
         return;
     }
+    one->creation.timeout_ms = body->timeout_ms;
     one->creation.done = one_done;
     one->all->pending++;
     topic_creation_start(request->broker, &one->creation);

@@ -3,6 +3,7 @@
 #include "base/assertion.h"
 #include "handle/duplicates.h"
 #include "handle/handlers.h"
+#include "handle/proposal.h"
 #include "wire/api_delete_topics.h"
 
 struct delete_topics {
@@ -11,7 +12,7 @@ struct delete_topics {
 };
 
 struct delete_one {
-    struct catalog_proposal proposal;
+    struct proposal proposal;
     struct delete_topics *all;
     struct delete_topics_response_deletable_topic_result *answer;
     bool by_name;
@@ -36,7 +37,7 @@ static void refuse(struct delete_one *one, enum error error, const char *reason)
     one->answer->error_message = slice_of(reason == NULL ? error_text(error) : reason);
 }
 
-static void one_done(struct catalog_proposal *proposal)
+static void one_done(struct proposal *proposal)
 {
     struct delete_one *one = container_of(proposal, struct delete_one, proposal);
     enum error error = proposal->outcome.error;
@@ -53,6 +54,12 @@ static struct named named_at(const struct request *request, uint32_t index)
     if (request->version < 6)
         return (struct named){.name = body->topic_names[index]};
     return (struct named){.name = body->topics[index].name, .id = body->topics[index].topic_id};
+}
+
+static int32_t timeout_ms_of(const struct request *request)
+{
+    const struct delete_topics_request *body = request->body;
+    return body->timeout_ms;
 }
 
 static uint32_t named_count(const struct request *request)
@@ -105,6 +112,8 @@ static enum error check(const struct request *request, uint32_t index, bool dupl
         *ret_reason = has_name ? "Duplicate topic name." : "Duplicate topic id.";
         return ERROR_INVALID_REQUEST;
     }
+    if (timeout_ms_of(request) <= 0)
+        return ERROR_REQUEST_TIMED_OUT;
     if (topic_of(request, one) == NULL)
         return has_name ? ERROR_UNKNOWN_TOPIC_OR_PARTITION : ERROR_UNKNOWN_TOPIC_ID;
     if (!config_node_boolean(request->broker->config, "delete.topic.enable")) {
@@ -139,7 +148,7 @@ static void delete_start(struct request *request, uint32_t index, bool duplicate
     struct catalog_command command = {.kind = CATALOG_TOPIC_DELETE, .topic_id = topic->id};
     one->proposal.done = one_done;
     one->all->pending++;
-    catalog_propose(request->broker->catalog, &command, &one->proposal);
+    proposal_start(request->broker, &command, timeout_ms_of(request), &one->proposal);
 }
 
 void handle_delete_topics(struct request *request)

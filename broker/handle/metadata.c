@@ -9,7 +9,11 @@
 
 /* More unknown topics in one request than this are answered as unknown (reliability: no auto-create
  * flood). */
-enum { METADATA_CREATE_MAX = 100, METADATA_OPERATIONS_UNKNOWN = INT32_MIN };
+enum {
+    METADATA_CREATE_MAX = 100,
+    METADATA_CREATE_WAIT_MS = 5000, /* Then it is unknown yet, and the client asks again. */
+    METADATA_OPERATIONS_UNKNOWN = INT32_MIN
+};
 
 struct metadata_creation {
     struct topic_creation creation;
@@ -223,8 +227,11 @@ static void create_missing(struct metadata *metadata, struct slice name)
     if (creation == NULL)
         return;
     creation->metadata = metadata;
-    creation->creation = (struct topic_creation){
-        .name = name, .partition_count = -1, .replication_factor = -1, .done = creation_done};
+    creation->creation = (struct topic_creation){.name = name,
+                                                 .partition_count = -1,
+                                                 .replication_factor = -1,
+                                                 .timeout_ms = METADATA_CREATE_WAIT_MS,
+                                                 .done = creation_done};
     if (topic_creation_plan(request->broker, &request->arena, &creation->creation, &reason) !=
         ERROR_NONE)
         return;

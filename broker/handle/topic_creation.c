@@ -133,7 +133,7 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
                                   &creation->assignments, ret_reason);
 }
 
-static void creation_done(struct catalog_proposal *proposal)
+static void creation_done(struct proposal *proposal)
 {
     struct topic_creation *creation = container_of(proposal, struct topic_creation, proposal);
     ASSERT(creation->broker->partitions_pending >= creation->assignment_count);
@@ -160,7 +160,7 @@ void topic_creation_start(struct broker *broker, struct topic_creation *creation
         .pair_count = creation->pair_count,
     };
     creation->proposal.done = creation_done;
-    catalog_propose(broker->catalog, &command, &creation->proposal);
+    proposal_start(broker, &command, creation->timeout_ms, &creation->proposal);
 }
 
 /* ---- __consumer_offsets ---- */
@@ -201,6 +201,7 @@ static void offsets_create(struct broker *broker)
         .replication_factor = -1,
         .pairs = pairs,
         .pair_count = sizeof pairs / sizeof pairs[0],
+        .timeout_ms = PROPOSAL_WITHOUT_DEADLINE,
         .done = offsets_done,
     };
     struct slice reason;

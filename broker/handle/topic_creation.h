@@ -5,6 +5,7 @@
 #define BROKER_HANDLE_TOPIC_CREATION_H
 
 #include "handle/broker.h"
+#include "handle/proposal.h"
 
 struct arena;
 
@@ -23,7 +24,8 @@ struct topic_creation {
     struct uuid topic_id;  /* Result. */
     enum error error;      /* Result; TOPIC_ALREADY_EXISTS when somebody else was first. */
     struct broker *broker; /* Set by start. */
-    struct catalog_proposal proposal;
+    int64_t timeout_ms;    /* REQUEST_TIMED_OUT then, though it may be made later. */
+    struct proposal proposal;
     void (*done)(struct topic_creation *creation);
 };
 

@@ -14,15 +14,32 @@
 
 enum { ARENA_BYTES = 64 << 20 };
 
-static void apply_now(struct catalog_proposer *proposer, struct catalog_proposal *proposal)
+static void apply(struct broker_fixture *f, struct catalog_proposal *proposal)
 {
-    struct broker_fixture *f = container_of(proposer, struct broker_fixture, proposer);
     struct catalog_outcome outcome = {
         .error = f->proposer_error, .producer_id_first = -1, .node_id_taken = -1};
-    f->proposal_count++;
     if (f->proposer_error == ERROR_NONE)
         outcome = catalog_apply(f->broker.catalog, ++f->index, 1, proposal->bytes, proposal->size);
     catalog_proposal_complete(f->broker.catalog, proposal, &outcome);
+}
+
+static void submit(struct catalog_proposer *proposer, struct catalog_proposal *proposal)
+{
+    struct broker_fixture *f = container_of(proposer, struct broker_fixture, proposer);
+    f->proposal_count++;
+    if (f->proposals_wait)
+        list_push(&f->waiting, &proposal->link);
+    else
+        apply(f, proposal);
+}
+
+void fixture_propose_waiting(struct broker_fixture *f)
+{
+    struct list *link;
+    f->proposals_wait = false;
+    while ((link = list_take(&f->waiting)) != NULL)
+        apply(f, container_of(link, struct catalog_proposal, link));
+    simulated_executor_run_until_idle(f->executor);
 }
 
 static void nothing_done(struct catalog_proposal *proposal)
@@ -89,7 +106,8 @@ int broker_fixture_setup(void **state)
     struct broker *broker = &f->broker;
     f->executor = simulated_executor_new(1, NULL);
     f->storage = simulated_storage_new(1);
-    f->proposer.submit = apply_now;
+    f->proposer.submit = submit;
+    list_init(&f->waiting);
     broker->executor = simulated_executor_seam(f->executor);
     broker->storage = simulated_storage_seam(f->storage);
     broker->data_directory = "/data";

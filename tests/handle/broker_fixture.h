@@ -19,7 +19,9 @@ struct broker_fixture {
     struct broker_follower *follower;
     struct catalog_proposer proposer;
     enum error proposer_error; /* Not NONE: what proposals come to instead of being applied. */
-    int64_t index;             /* Of the last proposal. */
+    bool proposals_wait;       /* Until fixture_propose_waiting. */
+    struct list waiting;
+    int64_t index; /* Of the last proposal. */
     uint32_t proposal_count;
 };
 
@@ -29,6 +31,9 @@ int broker_fixture_teardown(void **state);
 
 /* Sets a key of the static configuration (before it is asked for). */
 void fixture_set(struct broker_fixture *f, const char *key, const char *value);
+
+/* Applies the proposals that waited, and those to come. */
+void fixture_propose_waiting(struct broker_fixture *f);
 
 /* Registers another node, so that topics can have more replicas. */
 void fixture_add_node(struct broker_fixture *f, int32_t id);

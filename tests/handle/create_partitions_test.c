@@ -9,6 +9,7 @@ static struct create_partitions_request *begin(struct broker_fixture *f, struct 
                                                const char *name, int32_t count)
 {
     struct create_partitions_request *body = exchange_begin(f, exchange, API_CREATE_PARTITIONS, 3);
+    body->timeout_ms = 1000;
     body->topics = arena_allocate_array(&exchange->arena, 1, sizeof *body->topics);
     create_partitions_request_create_partitions_topic_init(&body->topics[0]);
     body->topics[0].name = slice_of(name);

@@ -10,6 +10,7 @@ static struct delete_topics_request *by_names(struct broker_fixture *f, struct e
                                               uint32_t count)
 {
     struct delete_topics_request *body = exchange_begin(f, exchange, API_DELETE_TOPICS, version);
+    body->timeout_ms = 1000;
     body->topic_names = arena_allocate_array(&exchange->arena, count, sizeof *body->topic_names);
     body->topics = arena_allocate_array(&exchange->arena, count, sizeof *body->topics);
     for (uint32_t i = 0; i < count; i++) {
