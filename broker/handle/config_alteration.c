@@ -3,45 +3,40 @@
  * ConfigurationControlManager. */
 #include "handle/config_alteration.h"
 
-#include "base/assertion.h"
 #include "handle/config_edit.h"
 #include "handle/duplicates.h"
 #include "handle/handlers.h"
 
-struct alteration {
-    struct request *request;
-    bool replace;
-    bool validate_only;
-    uint32_t pending;
-};
-
 struct alter_one {
     struct config_change change;
     struct config_edit edit;
-    struct alteration *all;
-    const struct config_resource_change *asked;
+    struct request *request;
+    struct slice name; /* Type and name in one: a resource is named once. */
+    struct config_key_change *changes;
+    uint32_t change_count;
+    struct config_answer answer;
 };
 
-static void release(struct alteration *all)
-{
-    ASSERT(all->pending > 0);
-    if (--all->pending == 0)
-        request_complete(all->request);
-}
+struct config_alteration {
+    struct request *request;
+    bool replace;
+    bool validate_only;
+    struct alter_one *each;
+    uint32_t count;
+};
 
-static void refuse(const struct config_resource_change *asked, enum error error,
-                   struct slice reason)
+static void refuse(const struct alter_one *one, enum error error, struct slice reason)
 {
-    *asked->ret_error_code = error_to_kafka(error);
-    *asked->ret_error_message = slice_is_null(reason) ? slice_of(error_text(error)) : reason;
+    *one->answer.ret_error_code = error_to_kafka(error);
+    *one->answer.ret_error_message = slice_is_null(reason) ? slice_of(error_text(error)) : reason;
 }
 
 static void one_done(struct config_change *change)
 {
     struct alter_one *one = container_of(change, struct alter_one, change);
     if (change->error != ERROR_NONE)
-        refuse(one->asked, change->error, SLICE_NULL);
-    release(one->all);
+        refuse(one, change->error, SLICE_NULL);
+    request_release(one->request);
 }
 
 /* ---- append and subtract ---- */
@@ -161,18 +156,14 @@ static void remove_unnamed(void *context, const char *key, const char *value)
     removal->edit->pairs[removal->edit->pair_count++] = (struct catalog_pair){copy, SLICE_NULL};
 }
 
-static enum error check_keys(struct request *request, const struct config_resource_change *asked,
-                             struct slice *ret_reason)
+static enum error check_keys(const struct alter_one *one, struct slice *ret_reason)
 {
-    struct slice *keys = arena_allocate_array(&request->arena, asked->change_count, sizeof *keys);
-    if (keys == NULL)
-        return ERROR_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < asked->change_count; i++)
-        keys[i] = asked->changes[i].key;
-    const bool *duplicates = duplicates_mark(&request->arena, keys, asked->change_count);
+    const bool *duplicates =
+        duplicates_mark(&one->request->arena, one->changes, one->change_count, sizeof *one->changes,
+                        offsetof(struct config_key_change, key));
     if (duplicates == NULL)
         return ERROR_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < asked->change_count; i++) {
+    for (uint32_t i = 0; i < one->change_count; i++) {
         if (duplicates[i]) {
             *ret_reason = slice_of("Error due to duplicate config keys");
             return ERROR_INVALID_REQUEST;
@@ -182,22 +173,23 @@ static enum error check_keys(struct request *request, const struct config_resour
 }
 
 /* The edit's pairs, checked. */
-static enum error make_edit(struct alteration *all, struct alter_one *one, struct slice *ret_reason)
+static enum error make_edit(const struct config_alteration *all, struct alter_one *one,
+                            struct slice *ret_reason)
 {
     struct request *request = all->request;
     struct config_edit *edit = &one->edit;
-    enum error error = check_keys(request, one->asked, ret_reason);
+    enum error error = check_keys(one, ret_reason);
     if (error == ERROR_NONE)
         error = config_edit_check_resource(request->broker, &request->arena, edit, ret_reason);
     if (error != ERROR_NONE)
         return error;
     const struct config_set *present = config_edit_present(request->broker, edit);
-    uint32_t room = one->asked->change_count + (all->replace ? config_set_count(present) : 0);
+    uint32_t room = one->change_count + (all->replace ? config_set_count(present) : 0);
     edit->pairs = arena_allocate_array(&request->arena, room, sizeof *edit->pairs);
     if (edit->pairs == NULL)
         return ERROR_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < one->asked->change_count && error == ERROR_NONE; i++)
-        error = pair_from(request, edit, &one->asked->changes[i], &edit->pairs[edit->pair_count++],
+    for (uint32_t i = 0; i < one->change_count && error == ERROR_NONE; i++)
+        error = pair_from(request, edit, &one->changes[i], &edit->pairs[edit->pair_count++],
                           ret_reason);
     if (error == ERROR_NONE)
         error = config_edit_check_pairs(request->broker, &request->arena, edit, all->replace,
@@ -209,7 +201,7 @@ static enum error make_edit(struct alteration *all, struct alter_one *one, struc
     return removal.refused ? ERROR_OUT_OF_MEMORY : ERROR_NONE;
 }
 
-static void alter_start(struct alteration *all, struct alter_one *one, bool duplicate)
+static void alter_start(const struct config_alteration *all, struct alter_one *one, bool duplicate)
 {
     struct slice reason = SLICE_NULL;
     enum error error = ERROR_NONE;
@@ -220,49 +212,55 @@ static void alter_start(struct alteration *all, struct alter_one *one, bool dupl
         error = make_edit(all, one, &reason);
     }
     if (error != ERROR_NONE) {
-        refuse(one->asked, error, reason);
+        refuse(one, error, reason);
         return;
     }
     if (all->validate_only || one->edit.pair_count == 0)
         return;
     one->change.done = one_done;
-    all->pending++;
+    request_hold(all->request);
     config_change_start(all->request->broker, &one->edit, &one->change);
 }
 
-/* Which resources are named more than once; NULL without memory. */
-static bool *mark_duplicates(struct arena *arena, const struct config_resource_change *resources,
-                             uint32_t count)
+struct config_alteration *config_alteration_new(struct request *request, uint32_t count,
+                                                bool replace, bool validate_only)
 {
-    struct slice *names = arena_allocate_array(arena, count, sizeof *names);
-    for (uint32_t i = 0; names != NULL && i < count; i++) {
-        names[i] = arena_format(arena, "%d %.*s", resources[i].resource_type,
-                                SLICE_PRINT(resources[i].resource_name));
-        if (names[i].data == NULL)
-            return NULL;
-    }
-    return names == NULL ? NULL : duplicates_mark(arena, names, count);
+    struct config_alteration *all = arena_allocate(&request->arena, sizeof *all);
+    if (all == NULL)
+        return NULL;
+    *all = (struct config_alteration){
+        .request = request, .replace = replace, .validate_only = validate_only};
+    all->each = arena_allocate_array(&request->arena, count, sizeof *all->each);
+    return all->each == NULL ? NULL : all;
 }
 
-void config_alteration_start(struct request *request, struct config_resource_change *resources,
-                             uint32_t count, bool replace, bool validate_only)
+struct config_key_change *config_alteration_add(struct config_alteration *all, int8_t resource_type,
+                                                struct slice resource_name, uint32_t change_count,
+                                                struct config_answer answer)
 {
-    struct arena *arena = &request->arena;
-    struct alteration *all = arena_allocate(arena, sizeof *all);
-    struct alter_one *each = arena_allocate_array(arena, count, sizeof *each);
-    const bool *duplicates = mark_duplicates(arena, resources, count);
-    if (all == NULL || each == NULL || duplicates == NULL) {
+    struct arena *arena = &all->request->arena;
+    struct alter_one *one = &all->each[all->count++];
+    one->request = all->request;
+    one->edit.resource_type = resource_type;
+    one->edit.resource_name = resource_name;
+    one->name = arena_format(arena, "%d %.*s", resource_type, SLICE_PRINT(resource_name));
+    one->changes = arena_allocate_array(arena, change_count, sizeof *one->changes);
+    one->change_count = change_count;
+    one->answer = answer;
+    return one->name.data == NULL ? NULL : one->changes;
+}
+
+void config_alteration_start(struct config_alteration *all)
+{
+    struct request *request = all->request;
+    const bool *duplicates = duplicates_mark(&request->arena, all->each, all->count,
+                                             sizeof *all->each, offsetof(struct alter_one, name));
+    if (duplicates == NULL) {
         request_fail(request);
         return;
     }
-    *all = (struct alteration){
-        .request = request, .replace = replace, .validate_only = validate_only, .pending = 1};
-    for (uint32_t i = 0; i < count; i++) {
-        each[i].all = all;
-        each[i].asked = &resources[i];
-        each[i].edit.resource_type = resources[i].resource_type;
-        each[i].edit.resource_name = resources[i].resource_name;
-        alter_start(all, &each[i], duplicates[i]);
-    }
-    release(all);
+    request_hold(request);
+    for (uint32_t i = 0; i < all->count; i++)
+        alter_start(all, &all->each[i], duplicates[i]);
+    request_release(request);
 }

@@ -15,19 +15,25 @@ struct config_key_change {
     struct slice value; /* Null with CONFIG_DELETE_KEY. */
 };
 
-/* One resource of the request, and where its part of the answer goes. */
-struct config_resource_change {
-    int8_t resource_type;
-    struct slice resource_name;
-    struct config_key_change *changes;
-    uint32_t change_count;
+/* Where a resource's part of the answer goes. */
+struct config_answer {
     int16_t *ret_error_code;
     struct slice *ret_error_message;
 };
 
-/* Checks and proposes each resource's changes and completes the request once all are answered. The
- * array is in the request's arena. With `replace` a key that is not named loses its value. */
-void config_alteration_start(struct request *request, struct config_resource_change *resources,
-                             uint32_t count, bool replace, bool validate_only);
+struct config_alteration;
+
+/* For `count` resources, in the request's arena; NULL without memory. With `replace` a key that is
+ * not named loses its value. */
+struct config_alteration *config_alteration_new(struct request *request, uint32_t count,
+                                                bool replace, bool validate_only);
+
+/* The next resource: its `change_count` changes, to be filled in; NULL without memory. */
+struct config_key_change *config_alteration_add(struct config_alteration *alteration,
+                                                int8_t resource_type, struct slice resource_name,
+                                                uint32_t change_count, struct config_answer answer);
+
+/* Checks and proposes each resource's changes and completes the request once all are answered. */
+void config_alteration_start(struct config_alteration *alteration);
 
 #endif

@@ -8,26 +8,14 @@
 #include "handle/topic_creation.h"
 #include "wire/api_create_partitions.h"
 
-struct create_partitions {
-    struct request *request;
-    uint32_t pending;
-};
-
 struct grow_one {
     struct proposal proposal;
-    struct create_partitions *all;
+    struct request *request;
     struct create_partitions_response_create_partitions_topic_result *answer;
     const struct catalog_assignment *assignments;
     uint32_t count; /* Of new partitions. */
     bool duplicate;
 };
-
-static void release(struct create_partitions *all)
-{
-    ASSERT(all->pending > 0);
-    if (--all->pending == 0)
-        request_complete(all->request);
-}
 
 static void refuse(struct grow_one *one, enum error error, struct slice reason)
 {
@@ -38,12 +26,12 @@ static void refuse(struct grow_one *one, enum error error, struct slice reason)
 static void one_done(struct proposal *proposal)
 {
     struct grow_one *one = container_of(proposal, struct grow_one, proposal);
-    struct broker *broker = one->all->request->broker;
+    struct broker *broker = one->request->broker;
     ASSERT(broker->partitions_pending >= one->count);
     broker->partitions_pending -= one->count;
     if (proposal->outcome.error != ERROR_NONE)
         refuse(one, proposal->outcome.error, SLICE_NULL);
-    release(one->all);
+    request_release(one->request);
 }
 
 static enum error check_count(struct request *request,
@@ -158,21 +146,9 @@ static void grow_start(struct request *request, uint32_t index, struct grow_one 
                                       .assignments = one->assignments,
                                       .assignment_count = one->count};
     one->proposal.done = one_done;
-    one->all->pending++;
+    request_hold(request);
     request->broker->partitions_pending += one->count;
     proposal_start(request->broker, &command, body->timeout_ms, &one->proposal);
-}
-
-/* Which of the topics are named more than once; NULL without memory. */
-static bool *mark_duplicates(struct request *request)
-{
-    const struct create_partitions_request *body = request->body;
-    struct slice *names = arena_allocate_array(&request->arena, body->topics_count, sizeof *names);
-    if (names == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < body->topics_count; i++)
-        names[i] = body->topics[i].name;
-    return duplicates_mark(&request->arena, names, body->topics_count);
 }
 
 void handle_create_partitions(struct request *request)
@@ -180,24 +156,24 @@ void handle_create_partitions(struct request *request)
     const struct create_partitions_request *body = request->body;
     struct arena *arena = &request->arena;
     struct create_partitions_response *response = request_response(request);
-    struct create_partitions *all = arena_allocate(arena, sizeof *all);
     struct grow_one *each = arena_allocate_array(arena, body->topics_count, sizeof *each);
-    const bool *duplicates = mark_duplicates(request);
+    const bool *duplicates =
+        duplicates_mark(arena, body->topics, body->topics_count, sizeof *body->topics,
+                        offsetof(struct create_partitions_request_create_partitions_topic, name));
     if (response != NULL)
         response->results =
             arena_allocate_array(arena, body->topics_count, sizeof *response->results);
-    if (response == NULL || response->results == NULL || all == NULL || each == NULL ||
-        duplicates == NULL) {
+    if (response == NULL || response->results == NULL || each == NULL || duplicates == NULL) {
         request_fail(request);
         return;
     }
-    *all = (struct create_partitions){.request = request, .pending = 1};
+    request_hold(request);
     response->results_count = body->topics_count;
     for (uint32_t i = 0; i < body->topics_count; i++) {
-        each[i].all = all;
+        each[i].request = request;
         each[i].duplicate = duplicates[i];
         each[i].answer = &response->results[i];
         grow_start(request, i, &each[i]);
     }
-    release(all);
+    request_release(request);
 }

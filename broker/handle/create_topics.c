@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CreateTopics: every topic is checked, then proposed on its own; the answer waits for all of them.
  * Kafka's ReplicationControlManager.createTopics. */
-#include "base/assertion.h"
 #include "handle/config_edit.h"
 #include "handle/duplicates.h"
 #include "handle/handlers.h"
 #include "handle/topic_creation.h"
 #include "wire/api_create_topics.h"
 
-struct create_topics {
-    struct request *request;
-    uint32_t pending;
-};
-
 struct create_one {
     struct topic_creation creation;
-    struct create_topics *all;
+    struct request *request;
     struct create_topics_response_creatable_topic_result *answer;
     bool duplicate;
 };
-
-static void release(struct create_topics *all)
-{
-    ASSERT(all->pending > 0);
-    if (--all->pending == 0)
-        request_complete(all->request);
-}
 
 static void refuse(struct create_one *one, enum error error, struct slice reason)
 {
@@ -72,7 +59,7 @@ static void fill_made(struct create_one *one, const struct config_set *config)
     struct create_topics_response_creatable_topic_result *answer = one->answer;
     answer->num_partitions = (int32_t)one->creation.assignment_count;
     answer->replication_factor = (int16_t)one->creation.assignments[0].replica_count;
-    if (!fill_configs(one->all->request, config, answer)) {
+    if (!fill_configs(one->request, config, answer)) {
         /* Made all the same; KIP-525: the code says that the description is missing. */
         answer->topic_config_error_code = error_to_kafka(ERROR_OUT_OF_MEMORY);
         answer->configs = WIRE_EMPTY;
@@ -88,10 +75,10 @@ static void one_done(struct topic_creation *creation)
     } else {
         one->answer->topic_id = creation->topic_id;
         const struct catalog_topic *topic =
-            catalog_topic_find_id(one->all->request->broker->catalog, &creation->topic_id);
+            catalog_topic_find_id(one->request->broker->catalog, &creation->topic_id);
         fill_made(one, topic == NULL ? NULL : topic->config);
     }
-    release(one->all);
+    request_release(one->request);
 }
 
 /* ---- assignments given by hand ---- */
@@ -215,7 +202,7 @@ static void fill_validated(struct create_one *one)
     struct config_set *config = NULL;
     char reason[CONFIG_REASON_BYTES];
     enum error error = config_set_new(&config);
-    struct arena *arena = &one->all->request->arena;
+    struct arena *arena = &one->request->arena;
     for (uint32_t i = 0; i < one->creation.pair_count && error == ERROR_NONE; i++) {
         struct slice key = arena_copy(arena, one->creation.pairs[i].key);
         struct slice value = arena_copy(arena, one->creation.pairs[i].value);
@@ -250,20 +237,8 @@ static void create_start(struct request *request, uint32_t index, struct create_
     }
     one->creation.timeout_ms = body->timeout_ms;
     one->creation.done = one_done;
-    one->all->pending++;
+    request_hold(request);
     topic_creation_start(request->broker, &one->creation);
-}
-
-/* Which of the topics are named more than once; NULL without memory. */
-static bool *mark_duplicates(struct request *request)
-{
-    const struct create_topics_request *body = request->body;
-    struct slice *names = arena_allocate_array(&request->arena, body->topics_count, sizeof *names);
-    if (names == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < body->topics_count; i++)
-        names[i] = body->topics[i].name;
-    return duplicates_mark(&request->arena, names, body->topics_count);
 }
 
 void handle_create_topics(struct request *request)
@@ -271,24 +246,24 @@ void handle_create_topics(struct request *request)
     const struct create_topics_request *body = request->body;
     struct arena *arena = &request->arena;
     struct create_topics_response *response = request_response(request);
-    struct create_topics *all = arena_allocate(arena, sizeof *all);
     struct create_one *each = arena_allocate_array(arena, body->topics_count, sizeof *each);
-    const bool *duplicates = mark_duplicates(request);
+    const bool *duplicates =
+        duplicates_mark(arena, body->topics, body->topics_count, sizeof *body->topics,
+                        offsetof(struct create_topics_request_creatable_topic, name));
     if (response != NULL)
         response->topics =
             arena_allocate_array(arena, body->topics_count, sizeof *response->topics);
-    if (response == NULL || response->topics == NULL || all == NULL || each == NULL ||
-        duplicates == NULL) {
+    if (response == NULL || response->topics == NULL || each == NULL || duplicates == NULL) {
         request_fail(request);
         return;
     }
-    *all = (struct create_topics){.request = request, .pending = 1};
+    request_hold(request);
     response->topics_count = body->topics_count;
     for (uint32_t i = 0; i < body->topics_count; i++) {
-        each[i].all = all;
+        each[i].request = request;
         each[i].duplicate = duplicates[i];
         each[i].answer = &response->topics[i];
         create_start(request, i, &each[i]);
     }
-    release(all);
+    request_release(request);
 }

@@ -48,16 +48,10 @@ void handle_delete_records(struct request *request)
     if (response != NULL)
         response->topics =
             arena_allocate_array(&request->arena, body->topics_count, sizeof *response->topics);
-    if (response == NULL || response->topics == NULL) {
-        request_fail(request);
-        return;
+    bool answered = response != NULL && response->topics != NULL;
+    for (uint32_t i = 0; answered && i < body->topics_count; i++) {
+        response->topics_count++;
+        answered = fill_topic(request, &body->topics[i], &response->topics[i]);
     }
-    response->topics_count = body->topics_count;
-    for (uint32_t i = 0; i < body->topics_count; i++) {
-        if (!fill_topic(request, &body->topics[i], &response->topics[i])) {
-            request_fail(request);
-            return;
-        }
-    }
-    request_complete(request);
+    request_end(request, answered);
 }

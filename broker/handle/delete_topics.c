@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DeleteTopics by name or, from version 6, by id (KIP-516). */
-#include "base/assertion.h"
 #include "handle/duplicates.h"
 #include "handle/handlers.h"
 #include "handle/proposal.h"
 #include "wire/api_delete_topics.h"
 
-struct delete_topics {
-    struct request *request;
-    uint32_t pending;
-};
-
 struct delete_one {
     struct proposal proposal;
-    struct delete_topics *all;
+    struct request *request;
     struct delete_topics_response_deletable_topic_result *answer;
     bool by_name;
 };
@@ -23,13 +17,6 @@ struct named {
     struct slice name; /* Null: by id. */
     struct uuid id;
 };
-
-static void release(struct delete_topics *all)
-{
-    ASSERT(all->pending > 0);
-    if (--all->pending == 0)
-        request_complete(all->request);
-}
 
 static void refuse(struct delete_one *one, enum error error, const char *reason)
 {
@@ -45,7 +32,7 @@ static void one_done(struct proposal *proposal)
         error = ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     if (error != ERROR_NONE)
         refuse(one, error, NULL);
-    release(one->all);
+    request_release(one->request);
 }
 
 static struct named named_at(const struct request *request, uint32_t index)
@@ -94,7 +81,7 @@ static bool *mark_duplicates(struct request *request)
         if (names[i].data == NULL)
             return NULL;
     }
-    return duplicates_mark(&request->arena, names, count);
+    return duplicates_mark(&request->arena, names, count, sizeof *names, 0);
 }
 
 static enum error check(const struct request *request, uint32_t index, bool duplicate,
@@ -147,7 +134,7 @@ static void delete_start(struct request *request, uint32_t index, bool duplicate
     one->answer->topic_id = topic->id;
     struct catalog_command command = {.kind = CATALOG_TOPIC_DELETE, .topic_id = topic->id};
     one->proposal.done = one_done;
-    one->all->pending++;
+    request_hold(request);
     proposal_start(request->broker, &command, timeout_ms_of(request), &one->proposal);
 }
 
@@ -156,22 +143,20 @@ void handle_delete_topics(struct request *request)
     uint32_t count = named_count(request);
     struct arena *arena = &request->arena;
     struct delete_topics_response *response = request_response(request);
-    struct delete_topics *all = arena_allocate(arena, sizeof *all);
     struct delete_one *each = arena_allocate_array(arena, count, sizeof *each);
     const bool *duplicates = mark_duplicates(request);
     if (response != NULL)
         response->responses = arena_allocate_array(arena, count, sizeof *response->responses);
-    if (response == NULL || response->responses == NULL || all == NULL || each == NULL ||
-        duplicates == NULL) {
+    if (response == NULL || response->responses == NULL || each == NULL || duplicates == NULL) {
         request_fail(request);
         return;
     }
-    *all = (struct delete_topics){.request = request, .pending = 1};
+    request_hold(request);
     response->responses_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        each[i].all = all;
+        each[i].request = request;
         each[i].answer = &response->responses[i];
         delete_start(request, i, duplicates[i], &each[i]);
     }
-    release(all);
+    request_release(request);
 }

@@ -79,8 +79,5 @@ void handle_describe_groups(struct request *request)
         response->groups_count++;
         filled = describe(request, body->groups[i], &response->groups[i]);
     }
-    if (filled)
-        request_complete(request);
-    else
-        request_fail(request);
+    request_end(request, filled);
 }

@@ -16,14 +16,16 @@ static int compare_placed(const void *a, const void *b)
     return slice_compare(x->name, y->name);
 }
 
-bool *duplicates_mark(struct arena *arena, const struct slice *names, uint32_t count)
+bool *duplicates_mark(struct arena *arena, const void *elements, uint32_t count, size_t size,
+                      size_t name_at)
 {
     bool *marks = arena_allocate_array(arena, count, sizeof *marks);
     struct placed *sorted = arena_allocate_array(arena, count, sizeof *sorted);
     if (marks == NULL || sorted == NULL)
         return NULL;
     for (uint32_t i = 0; i < count; i++)
-        sorted[i] = (struct placed){names[i], i};
+        sorted[i] = (struct placed){
+            *(const struct slice *)((const char *)elements + i * size + name_at), i};
     qsort(sorted, count, sizeof *sorted, compare_placed);
     for (uint32_t i = 1; i < count; i++) {
         if (slice_compare(sorted[i - 1].name, sorted[i].name) == 0) {

@@ -5,8 +5,10 @@
 
 #include "base/arena.h"
 
-/* An array in the arena that is true where another of `names` is equal; NULL without memory.
+/* An array in the arena that is true where another of the `count` elements has an equal name; NULL
+ * without memory. An element takes `size` bytes and has its name, a struct slice, at `name_at`.
  * Sorts: count * log(count) comparisons. */
-bool *duplicates_mark(struct arena *arena, const struct slice *names, uint32_t count);
+bool *duplicates_mark(struct arena *arena, const void *elements, uint32_t count, size_t size,
+                      size_t name_at);
 
 #endif

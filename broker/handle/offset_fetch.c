@@ -223,8 +223,5 @@ void handle_offset_fetch(struct request *request)
     struct offset_fetch_response *response = request_response(request);
     bool filled = response != NULL && (request->version >= 8 ? fetch_groups(request, response)
                                                              : fetch_one_group(request, response));
-    if (filled)
-        request_complete(request);
-    else
-        request_fail(request);
+    request_end(request, filled);
 }

@@ -47,6 +47,7 @@ struct request {
     bool close_connection; /* Produce with acks=0 failed, or the client broke the protocol. */
     bool close_after;      /* The connection is closed once the answer is sent. */
     bool completed;
+    uint32_t holds; /* Parts of the answer that are still to come: see request_hold. */
     struct task task;
     void (*done)(struct request *request);
     /* Set by a handler that parks, so that a dropped connection or an interrupted file operation
@@ -72,6 +73,14 @@ void *request_response(struct request *request);
 
 /* The handler is finished: posts `done`. */
 void request_complete(struct request *request);
+
+/* Completes it when all of its answer could be made, otherwise fails it. */
+void request_end(struct request *request, bool answered);
+
+/* For answers put together from parts that end on their own: one hold for each, and one of the
+ * handler's own while it starts them. The last one let go of completes the request. */
+void request_hold(struct request *request);
+void request_release(struct request *request);
 
 /* Ends a parked request early; it completes soon. Harmless when completed. */
 void request_cancel(struct request *request);

@@ -71,6 +71,27 @@ void request_refuse_stranger(struct request *request, size_t error_code_at)
     request_complete(request);
 }
 
+void request_end(struct request *request, bool answered)
+{
+    if (answered)
+        request_complete(request);
+    else
+        request_fail(request);
+}
+
+void request_hold(struct request *request)
+{
+    ASSERT(!request->completed);
+    request->holds++;
+}
+
+void request_release(struct request *request)
+{
+    ASSERT(request->holds > 0);
+    if (--request->holds == 0)
+        request_complete(request);
+}
+
 void request_cancel(struct request *request)
 {
     void (*cancel)(struct request *) = request->cancel;

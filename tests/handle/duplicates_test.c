@@ -13,10 +13,10 @@ static void equal_names_are_marked(void **state)
     arena_init(&arena, 1 << 20);
     const struct slice names[] = {slice_of("b"), slice_of("a"),  slice_of("c"),
                                   slice_of("a"), slice_of("ab"), slice_of("a")};
-    const bool *marks = duplicates_mark(&arena, names, 6);
+    const bool *marks = duplicates_mark(&arena, names, 6, sizeof names[0], 0);
     const bool expected[] = {false, true, false, true, false, true};
     assert_memory_equal(marks, expected, sizeof expected);
-    assert_non_null(duplicates_mark(&arena, names, 0));
+    assert_non_null(duplicates_mark(&arena, names, 0, sizeof names[0], 0));
     arena_done(&arena);
 }
 
@@ -31,7 +31,7 @@ static void a_million_names_take_no_quadratic_time(void **state)
     for (uint32_t i = 0; i < MANY; i++)
         names[i] = arena_format(&arena, "%u", i ^ 0x5555);
     names[5] = names[MANY - 1];
-    const bool *marks = duplicates_mark(&arena, names, MANY);
+    const bool *marks = duplicates_mark(&arena, names, MANY, sizeof names[0], 0);
     uint32_t count = 0;
     for (uint32_t i = 0; i < MANY; i++)
         count += marks[i];
