@@ -322,6 +322,12 @@ static bool reply_stored(struct op *op)
     return fuse_reply_write(op->fuse, node_op_of(op)->number) == 0;
 }
 
+/* There was no memory for the value: an empty one would mean something else. */
+static void store_nothing(struct node_op *op)
+{
+    node_op_done(op, ERROR_OUT_OF_MEMORY);
+}
+
 /* One write(2) is one value; its line end and blanks around it do not count. */
 static void write_small(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size)
 {
@@ -342,7 +348,7 @@ static void write_small(fuse_req_t request, fuse_ino_t number, const char *bytes
     }
     text_add_bytes(&op->input_text, bytes, size);
     op->input = slice_from(op->input_text.bytes, op->input_text.size);
-    ops_run(op, op->op.inode->class->store);
+    ops_run(op, op->input_text.failed ? store_nothing : op->op.inode->class->store);
 }
 
 static void ops_write(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size,

@@ -178,12 +178,13 @@ void kernel_mount(struct kernel *kernel, struct broker_fixture *broker, const ch
 {
     struct mount_options parsed = mount_options_default(false);
     assert_int_equal(mount_options_parse(options, &parsed, NULL), ERROR_NONE);
-    *kernel = (struct kernel){.broker = broker, .caller = {.uid = 1000, .pid = 1}};
+    *kernel = (struct kernel){.broker = broker, .caller = {.pid = 1}};
     kernel->monitor = calloc(1, sizeof *kernel->monitor);
     assert_non_null(kernel->monitor);
     kernel->monitor->executor = broker->executor;
     assert_int_equal(tree_init(&kernel->tree, kernel->monitor, &broker->broker, &parsed),
                      ERROR_NONE);
+    kernel->caller.uid = kernel->tree.uid;
     ops_fill(&kernel->ops);
 }
 
