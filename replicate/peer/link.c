@@ -87,10 +87,13 @@ static void deadline_fired(struct timer *timer)
     if (call != NULL)
         peers_call_end(link->peers, call,
                        unsent ? ERROR_LEADER_NOT_AVAILABLE : ERROR_REQUEST_TIMED_OUT);
-    if (unsent || link->received_ms < outbound->sent_ms)
+    if (unsent || link->received_ms <= outbound->sent_ms) {
         link_failed(link, "it does not answer");
-    else /* It answers others: this one may come late. */
-        peers_timer_start(link->peers, &outbound->deadline, outbound->timeout_ms);
+        return;
+    }
+    /* It answers others: this one may come late. */
+    outbound->sent_ms = peers_now_ms(link->peers);
+    peers_timer_start(link->peers, &outbound->deadline, outbound->timeout_ms);
 }
 
 /* ---- connecting ---- */

@@ -87,7 +87,8 @@ struct outbound {
     struct timer deadline;
     struct outgoing outgoing; /* What is left to send. */
     int64_t timeout_ms;
-    int64_t sent_ms; /* All of it is with the system since; 0: not yet. */
+    int64_t sent_ms; /* All of it is with the system since (or since it was missed last);
+                                 0: not yet. */
 };
 
 enum link_state { LINK_IDLE, LINK_DIALING, LINK_READY };

@@ -107,7 +107,10 @@ static void stat_cancel(struct request *request)
     list_remove(&request->task.link);
     answerer->parked_count--;
     answerer->cancelled_count++;
-    stat_end(request);
+    if (answerer->dies)
+        request_fail(request);
+    else
+        stat_end(request);
 }
 
 static void stat_start(struct request *request)
@@ -314,7 +317,7 @@ void asker_start(struct asker *asker)
     assert_int_equal(peers_open(&options, &asker->peers, &failure), ERROR_NONE);
 }
 
-static void asker_closed(void *context)
+void asker_closed(void *context)
 {
     atomic_store(&((struct asker *)context)->closed, true);
 }
@@ -454,7 +457,7 @@ static bool wire_answer(struct wire *wire, struct pair *pair, const uint8_t *byt
 {
     int mode = atomic_load(&wire->mode);
     long left = atomic_load(&wire->at) - pair->answered;
-    bool reached = mode != WIRE_FORWARD && left <= (long)size;
+    bool reached = mode != WIRE_FORWARD && left < (long)size;
     size_t part = reached ? (left < 0 ? 0 : (size_t)left) : size;
     if (!send_all(pair->asker, bytes, part))
         return false;

@@ -28,6 +28,7 @@ struct answerer {
     struct peer_doorkeeper keeper;
     enum peer_standing standing;
     uint16_t port;
+    bool dies;          /* It stops without answering what waits, as one that is killed. */
     struct list parked; /* Inside the monitor, as the counts. */
     int parked_count;
     int cancelled_count;
@@ -70,6 +71,8 @@ struct asker {
 void asker_init(struct asker *asker, uint16_t port);
 void asker_start(struct asker *asker);
 void asker_stop(struct asker *asker);
+/* What it waits for; `context` is the asker. */
+void asker_closed(void *context);
 
 /* One call and whether it is over. */
 struct asked {
