@@ -46,6 +46,23 @@ static void old_segments_go(void **state)
     fixture_done(&fixture);
 }
 
+/* A clock that says 1970, or any time before the records, deletes none (reliability.md 100). */
+static void a_clock_in_the_past_deletes_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static const int64_t clocks_ms[] = {0, 1, -1, INT64_MIN / 2, 1000};
+    filled(&fixture);
+    fixture.config.retention_ms = 1000;
+    log_configure(fixture.log, &fixture.config);
+    log_visible_advance(fixture.log, 200);
+    for (size_t i = 0; i < sizeof clocks_ms / sizeof clocks_ms[0]; i++)
+        assert_int_equal(retain(&fixture, clocks_ms[i]), 0);
+    assert_int_equal(log_start_offset(fixture.log), 0);
+    fixture_verify(fixture.log, 0);
+    fixture_done(&fixture);
+}
+
 /* retention.bytes: the newest segments that make up the size stay. */
 static void large_logs_shrink(void **state)
 {
@@ -135,8 +152,11 @@ static void files_go_after_the_delay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_segments_go),           cmocka_unit_test(large_logs_shrink),
-        cmocka_unit_test(what_is_not_visible_stays), cmocka_unit_test(the_start_can_be_moved),
+        cmocka_unit_test(old_segments_go),
+        cmocka_unit_test(large_logs_shrink),
+        cmocka_unit_test(what_is_not_visible_stays),
+        cmocka_unit_test(the_start_can_be_moved),
+        cmocka_unit_test(a_clock_in_the_past_deletes_nothing),
         cmocka_unit_test(files_go_after_the_delay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
