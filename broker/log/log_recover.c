@@ -77,8 +77,9 @@ static void pending_set(struct recover *recover, uint64_t position)
 {
     const struct batch_header *header = &recover->check.facts.header;
     const struct epoch_cache *epochs = &recover->log->epochs;
+    /* Its last offset: the log may start inside the batch, and so do the epochs known then. */
     bool epoch_known = recover->recovery->epochs_known &&
-                       epoch_cache_at(epochs, header->base_offset) == header->leader_epoch;
+                       epoch_cache_at(epochs, batch_last_offset(header)) == header->leader_epoch;
     recover->pending = (struct pending_batch){
         .there = true,
         .offset_jumps = header->base_offset > recover->expected,
@@ -110,14 +111,16 @@ static bool pending_jumps(const struct recover *recover)
            (recover->pending.offset_jumps || recover->pending.epoch_jumps);
 }
 
-/* At the end of the file: whether a jump of the last batch is to be believed. */
-static bool last_jump_holds(const struct recover *recover)
+/* Whether a jump of the last sound batch, which ends at `position`, is to be believed. */
+static bool jump_holds(const struct recover *recover, uint64_t position)
 {
     const struct log_recovery *recovery = recover->recovery;
-    if (recovery->next_base >= 0)
-        return recovery->next_base >= recover->expected;
     if (recovery->recovery_point == recover->expected)
         return true; /* Synced as it is. */
+    if (position < recover->end)
+        return false; /* What is behind it should have confirmed it. */
+    if (recovery->next_base >= 0)
+        return recovery->next_base >= recover->expected;
     if (recover->pending.offset_jumps && !recover->log->config.compact_enabled)
         return false;
     /* Invariant 5: the epoch file would know the epoch. */
@@ -138,8 +141,7 @@ static enum error batches_walk(struct recover *recover, uint64_t *ret_position)
         if (error != ERROR_NONE)
             return error;
         bool next = valid && follows(recover);
-        if (!next && pending_jumps(recover) &&
-            (position < recover->end || !last_jump_holds(recover))) {
+        if (!next && pending_jumps(recover) && !jump_holds(recover, position)) {
             *ret_position = recover->pending.position;
             pending_drop(recover);
             return ERROR_NONE;

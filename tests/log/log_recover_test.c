@@ -197,6 +197,42 @@ static void open_from(struct fixture *fixture, int64_t recovery_point, int64_t s
     assert_int_equal(log_open(&options, &fixture->log, NULL), ERROR_NONE);
 }
 
+/* The first batch of an epoch, with a torn one behind it and the log's start inside it (so that the
+ * epochs on record begin there): it was synced, and stays. */
+static void a_synced_batch_of_a_new_epoch_stays_before_a_torn_one(void **state)
+{
+    (void)state;
+    for (int64_t start = 3; start <= 9; start++) {
+        for (int known = 0; known < 2; known++) {
+            struct fixture fixture;
+            fixture_init(&fixture, 14);
+            fixture_open(&fixture, false, -1);
+            fixture_append(fixture.log, 5, 0);
+            fixture_append(fixture.log, 4, 1);
+            assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
+            int64_t size = log_size_bytes(fixture.log);
+            fixture_append(fixture.log, 3, 1);
+            log_visible_advance(fixture.log, 9);
+            assert_int_equal(log_start_advance(fixture.log, start), ERROR_NONE);
+            log_discard(fixture.log);
+            fixture.log = NULL;
+            file_truncate(&fixture, SEGMENT_ZERO ".log", (uint64_t)size + 70);
+            if (known == 0)
+                assert_int_equal(
+                    storage_remove(fixture.storage, FIXTURE_DIRECTORY "/leader-epoch-checkpoint"),
+                    ERROR_NONE);
+
+            open_from(&fixture, 9, start);
+
+            assert_int_equal(log_damage(fixture.log).offset, -1);
+            assert_int_equal(log_end_offset(fixture.log), 9);
+            assert_int_equal(log_tail_cut_bytes(fixture.log), 70);
+            assert_int_equal(fixture_verify(fixture.log, start), 9);
+            fixture_done(&fixture);
+        }
+    }
+}
+
 /* The log has begun anew at `start` and keeps what is appended there. */
 static void begun_anew(struct fixture *fixture, int64_t start)
 {
@@ -433,6 +469,7 @@ int main(void)
         cmocka_unit_test(an_end_below_the_checkpointed_start_begins_anew_at_the_start),
         cmocka_unit_test(a_shortened_log_of_deleted_records_begins_anew_at_the_start),
         cmocka_unit_test(a_start_at_the_end_is_no_start_above_it),
+        cmocka_unit_test(a_synced_batch_of_a_new_epoch_stays_before_a_torn_one),
         cmocka_unit_test(any_flipped_bit_is_found_or_harmless),
         cmocka_unit_test(spoilt_indexes_are_made_anew_after_an_unclean_stop),
         cmocka_unit_test(missing_indexes_are_made_anew_after_a_clean_stop),
