@@ -48,6 +48,7 @@ struct storage_ops {
                        size_t *ret_size);
     enum error (*write)(struct storage_file *, uint64_t at, const void *bytes, size_t size);
     enum error (*sync)(struct storage_file *);
+    enum error (*write_back)(struct storage_file *, bool wait);
     enum error (*truncate)(struct storage_file *, uint64_t size);
     enum error (*size)(struct storage_file *, uint64_t *ret_size);
     int (*descriptor)(struct storage_file *);
@@ -55,6 +56,8 @@ struct storage_ops {
     enum error (*remove)(struct storage *, const char *path);
     enum error (*make_directory)(struct storage *, const char *path);
     enum error (*sync_directory)(struct storage *, const char *path);
+    bool (*can_sync_all)(struct storage *, uint32_t files);
+    enum error (*sync_all)(struct storage *);
     enum error (*list)(struct storage *, const char *path,
                        void (*each)(void *context, const struct storage_entry *entry),
                        void *context);
@@ -140,6 +143,39 @@ static inline enum error storage_make_directory(struct storage *storage, const c
 static inline enum error storage_sync_directory(struct storage *storage, const char *path)
 {
     return storage->ops->sync_directory(storage, path);
+}
+
+/* ---- syncing many files at once ----
+ *
+ * One flush of the disk instead of one a file:
+ *
+ *   can_sync_all? --> write_back(file, false) of each --> write_back(file, true) of each -->
+ * sync_all no: sync each
+ *
+ * Who is told of an error: write_back with `wait` answers for one file, as its sync would, and only
+ * once: bytes of it are lost, however they came to be written (the kernel did it, or somebody
+ * else's sync). sync_all answers for all together: after an error nobody knows whose it was,
+ * nothing that waited for it counts, and neither it nor a sync of the same files is tried again. */
+
+/* Whether sync_all is possible here and pays for so many files: it would also write what other
+ * programs have written to the same disk and the kernel still holds, so that is measured. */
+static inline bool storage_can_sync_all(struct storage *storage, uint32_t files)
+{
+    return storage->ops->can_sync_all(storage, files);
+}
+
+/* Starts writing a file's bytes to the disk; with `wait` until all are there, or fails. Alone it
+ * puts nothing on stable storage. */
+static inline enum error storage_write_back(struct storage_file *file, bool wait)
+{
+    return file->storage->ops->write_back(file, wait);
+}
+
+/* All that was written back, sizes and names included, is on stable storage when it returns
+ * ERROR_NONE. */
+static inline enum error storage_sync_all(struct storage *storage)
+{
+    return storage->ops->sync_all(storage);
 }
 
 /* Calls `each` for every entry but "." and "..", in no order. "" is the root. */

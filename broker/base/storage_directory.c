@@ -9,9 +9,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum {
@@ -19,11 +25,18 @@ enum {
     FILE_MODE = 0600,
     REMOVE_DEPTH_MAX = 32,  /* Our own trees are three deep. */
     REMOVE_PASSES_MAX = 16, /* Somebody else may be filling what we empty. */
+    SYNC_ALL_FILES_MIN = 64,
+    /* Milliseconds of writing for a disk, and no more than many files one by one would take. */
+    FOREIGN_BYTES = 8 << 20,
+    FOREIGN_BYTES_EACH = 64 << 10,
 };
 
 struct storage_directory {
     struct storage base;
     int root;
+    bool syncs_all;           /* See syncs_all_of. */
+    int memory_facts;         /* /proc/meminfo; -1: cannot be asked. */
+    atomic_bool errors_taken; /* Those of before the first sync_all. */
 };
 
 struct directory_file {
@@ -170,6 +183,18 @@ static enum error directory_sync(struct storage_file *file)
     return fdatasync(descriptor_of(file)) == 0 ? ERROR_NONE : last_error();
 }
 
+static enum error directory_write_back(struct storage_file *file, bool wait)
+{
+    unsigned flags = SYNC_FILE_RANGE_WRITE;
+    if (wait)
+        flags |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if (sync_file_range(descriptor_of(file), 0, 0, flags) == 0)
+        return ERROR_NONE;
+    if (errno == EIO || errno == ENOSPC || errno == EDQUOT || errno == EINTR)
+        return last_error();
+    return wait ? directory_sync(file) : ERROR_NONE; /* Not known here: the long way. */
+}
+
 static enum error directory_truncate(struct storage_file *file, uint64_t size)
 {
     int result;
@@ -279,6 +304,76 @@ static enum error directory_sync_directory(struct storage *storage, const char *
     return error;
 }
 
+/* ---- syncing everything ----
+ *
+ * syncfs(2) writes all inodes of the filesystem; the disk is then flushed by an fsync of the root,
+ * because ext4 without a journal writes inodes after the flush that syncfs makes. It is trusted
+ *  - on ext2, ext3 and ext4 only: elsewhere the fsync of a directory need not flush the disk, and
+ *    FUSE and NFS may answer without doing anything;
+ *  - since Linux 5.17, which first returned what the filesystem's own sync answers. (Since 5.8 it
+ *    returns write errors of any inode there, once for each open file: the root's own.)
+ * A write error of one of our files is seen twice, then: by syncfs, which any sync_all may take,
+ * and by write_back of that file, whose descriptor has its own memory of errors (errseq_t). So no
+ * sync_all takes an error away from a file that was not part of it. One of another program's file
+ * fails a sync_all too: better than to guess. */
+
+static bool kernel_tells_errors(void)
+{
+    struct utsname name;
+    unsigned major = 0;
+    unsigned minor = 0;
+    return uname(&name) == 0 && sscanf(name.release, "%3u.%3u", &major, &minor) == 2 &&
+           (major > 5 || (major == 5 && minor >= 17));
+}
+
+static bool syncs_all_of(int root)
+{
+    struct statfs status;
+    return fstatfs(root, &status) == 0 && status.f_type == EXT4_SUPER_MAGIC &&
+           kernel_tells_errors();
+}
+
+/* What the kernel holds for any disk and has not written, in bytes; a huge number: unknown. */
+static uint64_t unwritten_bytes(const struct storage_directory *directory)
+{
+    enum { FACTS_BYTES_MAX = 4096, KIBIBYTE = 1024 };
+    static const char *const names[] = {"\nDirty:", "\nWriteback:"};
+    char text[FACTS_BYTES_MAX];
+    ssize_t size = -1;
+    if (directory->memory_facts >= 0)
+        size = pread(directory->memory_facts, text, sizeof text - 1, 0);
+    if (size <= 0)
+        return UINT64_MAX;
+    text[size] = '\0';
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *at = strstr(text, names[i]);
+        if (at == NULL)
+            return UINT64_MAX;
+        bytes += strtoull(at + strlen(names[i]), NULL, 10) * KIBIBYTE;
+    }
+    return bytes;
+}
+
+static bool directory_can_sync_all(struct storage *storage, uint32_t files)
+{
+    struct storage_directory *directory = container_of(storage, struct storage_directory, base);
+    uint64_t foreign_bytes_max = FOREIGN_BYTES + (uint64_t)files * FOREIGN_BYTES_EACH;
+    if (files < SYNC_ALL_FILES_MIN || !directory->syncs_all ||
+        unwritten_bytes(directory) > foreign_bytes_max)
+        return false;
+    /* Errors from before, of whatever on this filesystem, are not the first round's. */
+    if (!atomic_exchange_explicit(&directory->errors_taken, true, memory_order_relaxed))
+        (void)syncfs(directory->root);
+    return true;
+}
+
+static enum error directory_sync_all(struct storage *storage)
+{
+    int root = root_of(storage);
+    return syncfs(root) == 0 && fsync(root) == 0 ? ERROR_NONE : last_error();
+}
+
 static bool entry_is_directory(DIR *stream, const struct dirent *entry)
 {
     if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
@@ -338,6 +433,7 @@ static const struct storage_ops directory_ops = {
     .read = directory_read,
     .write = directory_write,
     .sync = directory_sync,
+    .write_back = directory_write_back,
     .truncate = directory_truncate,
     .size = directory_size,
     .descriptor = directory_descriptor,
@@ -345,6 +441,8 @@ static const struct storage_ops directory_ops = {
     .remove = directory_remove,
     .make_directory = directory_make_directory,
     .sync_directory = directory_sync_directory,
+    .can_sync_all = directory_can_sync_all,
+    .sync_all = directory_sync_all,
     .list = directory_list,
     .space = directory_space,
 };
@@ -405,6 +503,10 @@ enum error storage_directory_open(const char *path, struct storage **ret_storage
     memory_free(scratch);
     directory->base.ops = &directory_ops;
     directory->root = root;
+    directory->syncs_all = syncs_all_of(root);
+    directory->memory_facts =
+        directory->syncs_all ? open_retrying(AT_FDCWD, "/proc/meminfo", O_RDONLY) : -1;
+    atomic_init(&directory->errors_taken, false);
     *ret_storage = &directory->base;
     return ERROR_NONE;
 
@@ -419,6 +521,8 @@ void storage_directory_close(struct storage *storage)
     if (storage == NULL)
         return;
     struct storage_directory *directory = container_of(storage, struct storage_directory, base);
+    if (directory->memory_facts >= 0)
+        (void)close(directory->memory_facts);
     (void)close(directory->root);
     memory_free(directory);
 }

@@ -400,6 +400,23 @@ static void log_distrust(struct log *log)
     }
 }
 
+void log_finish(struct log *log)
+{
+    struct segment *active = log_active(log);
+    if (log->failed || active->torn || log_damaged(log))
+        return;
+    for (uint32_t i = 0; i < log->segment_count; i++) {
+        struct segment *segment = log->segments[i];
+        if (segment != active && !segment->indexes_unsynced)
+            continue;
+        if (segment_seal(segment) != ERROR_NONE)
+            return; /* log_close comes to it once more. */
+        segment->indexes_unsynced = segment_index_unsynced(segment);
+    }
+    (void)log_snapshot_take(log); /* Without it the next open reads more. */
+    log->finished = true;
+}
+
 void log_close(struct log *log, bool clean)
 {
     if (log == NULL)
@@ -410,7 +427,7 @@ void log_close(struct log *log, bool clean)
     /* Only a clean close ends the active segment's line index: who finds it so may trust it. */
     for (uint32_t i = 0; clean && sound && i < log->segment_count; i++) {
         struct segment *segment = log->segments[i];
-        if (segment != active && !segment->indexes_unsynced)
+        if ((segment != active || log->finished) && !segment->indexes_unsynced)
             continue;
         sound = segment_seal(segment) == ERROR_NONE && segment_index_sync(segment) == ERROR_NONE;
     }

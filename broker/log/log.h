@@ -142,11 +142,20 @@ struct log_sync {
     enum error error;
 };
 
+/* What a clean close would write (final index entries, producers) is written now, so that the next
+ * log_sync takes it along: many logs are then closed for the price of one sync. Nothing is appended
+ * any more. An error is told again by log_close. */
+void log_finish(struct log *log);
+
 /* False when nothing is unsynced. At most one sync of a log is under way at a time. */
 bool log_sync_begin(struct log *log, struct log_sync *sync);
 /* On a pool thread, outside the monitor: fdatasync of the files, fsync of the directory. Sets
  * sync->error. */
 void log_sync_run(struct log_sync *sync);
+/* The same for many logs at once, on a pool thread: storage_write_back of all that log_sync_run
+ * would sync. After the second call storage_sync_all takes the place of log_sync_run; sync->error
+ * tells which of them failed already. */
+void log_sync_write_back(struct log_sync *sync, bool wait);
 /* Back inside: advances synced_offset, or marks the log failed for good; returns sync->error. */
 enum error log_sync_end(struct log *log, struct log_sync *sync);
 

@@ -83,6 +83,7 @@ static enum error append_prepare(struct log *log, const struct batch_header *hea
     /* Epochs never go back in a log: recovery would take it for damage. */
     if (header->leader_epoch >= 0 && header->leader_epoch < epoch_cache_latest(&log->epochs))
         return ERROR_FENCED_LEADER_EPOCH;
+    log->finished = false;
     enum error error = ERROR_NONE;
     if (should_roll(log, header)) {
         bool near = batch_last_offset(header) - log->end_offset <= INT32_MAX;

@@ -71,6 +71,7 @@ struct log {
     bool sync_under_way;
     bool directory_unsynced; /* Names in it changed. */
     bool parent_unsynced;    /* The directory itself was made. */
+    bool finished;           /* The active segment is sealed: nothing was appended since. */
 };
 
 void log_check(const struct log *log);

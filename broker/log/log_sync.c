@@ -27,7 +27,7 @@ bool log_sync_begin(struct log *log, struct log_sync *sync)
             sync->end_offset = segment->place.base_offset;
             break;
         }
-        ASSERT(segment->file != NULL);
+        ASSERT(segment->file != NULL || !segment->unsynced);
         if (segment->indexes_unsynced)
             sync->index_mask |= 1u << sync->segment_count;
         segment->unsynced = false;
@@ -42,8 +42,17 @@ bool log_sync_begin(struct log *log, struct log_sync *sync)
     return true;
 }
 
+enum file_step { FILE_SYNC, FILE_WRITE_BACK_START, FILE_WRITE_BACK };
+
+static enum error file_run(struct storage_file *file, enum file_step step)
+{
+    if (step == FILE_SYNC)
+        return storage_sync(file);
+    return storage_write_back(file, step == FILE_WRITE_BACK);
+}
+
 /* By path: the open index files belong to the monitor. */
-static enum error index_sync(const struct file_place *place, const char *suffix)
+static enum error index_run(const struct file_place *place, const char *suffix, enum file_step step)
 {
     char path[FILE_PATH_BYTES];
     file_path(place, suffix, path);
@@ -53,8 +62,24 @@ static enum error index_sync(const struct file_place *place, const char *suffix)
         return ERROR_NONE;
     if (error != ERROR_NONE)
         return error;
-    error = storage_sync(file);
+    error = file_run(file, step);
     storage_close(file);
+    return error;
+}
+
+static enum error segment_run(const struct log_sync *sync, uint32_t place, enum file_step step)
+{
+    static const char *const suffixes[] = {OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX,
+                                           LINE_INDEX_SUFFIX};
+    const struct segment *segment = sync->segments[place];
+    enum error error = ERROR_NONE;
+    /* A file that rests has nothing unsynced: the segment is here for its indexes. */
+    if (segment->file != NULL)
+        error = file_run(segment->file, step);
+    if ((sync->index_mask & 1u << place) == 0)
+        return error;
+    for (int i = 0; error == ERROR_NONE && i < 3; i++)
+        error = index_run(&segment->place, suffixes[i], step);
     return error;
 }
 
@@ -70,22 +95,20 @@ static enum error parent_sync(const struct log *log)
 void log_sync_run(struct log_sync *sync)
 {
     enum error error = ERROR_NONE;
-    for (uint32_t i = 0; i < sync->segment_count && error == ERROR_NONE; i++) {
-        const struct segment *segment = sync->segments[i];
-        error = storage_sync(segment->file);
-        if (error != ERROR_NONE || (sync->index_mask & 1u << i) == 0)
-            continue;
-        error = index_sync(&segment->place, OFFSET_INDEX_SUFFIX);
-        if (error == ERROR_NONE)
-            error = index_sync(&segment->place, TIME_INDEX_SUFFIX);
-        if (error == ERROR_NONE)
-            error = index_sync(&segment->place, LINE_INDEX_SUFFIX);
-    }
+    for (uint32_t i = 0; i < sync->segment_count && error == ERROR_NONE; i++)
+        error = segment_run(sync, i, FILE_SYNC);
     if (error == ERROR_NONE && sync->directory)
         error = storage_sync_directory(sync->log->storage, sync->log->directory);
     if (error == ERROR_NONE && sync->parent)
         error = parent_sync(sync->log);
     sync->error = error;
+}
+
+void log_sync_write_back(struct log_sync *sync, bool wait)
+{
+    enum file_step step = wait ? FILE_WRITE_BACK : FILE_WRITE_BACK_START;
+    for (uint32_t i = 0; i < sync->segment_count && sync->error == ERROR_NONE; i++)
+        sync->error = segment_run(sync, i, step);
 }
 
 enum error log_sync_end(struct log *log, struct log_sync *sync)

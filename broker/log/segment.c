@@ -370,6 +370,11 @@ enum error segment_index_sync(struct segment *segment)
     return error;
 }
 
+bool segment_index_unsynced(const struct segment *segment)
+{
+    return segment->offsets.unsynced || segment->times.unsynced || segment->lines.unsynced;
+}
+
 enum error segment_rename_deleted(const struct file_place *place)
 {
     /* The .log file first: what is left without it is removed when the log is opened. */

@@ -102,6 +102,9 @@ enum error segment_learn_tail(struct segment *segment);
 /* Syncs the three indexes (blocks). */
 enum error segment_index_sync(struct segment *segment);
 
+/* Whether one of the index files holds what was not synced. */
+bool segment_index_unsynced(const struct segment *segment);
+
 /* The largest timestamp and the last offset of its batch, from the time index if need be. */
 enum error segment_largest_timestamp(struct segment *segment, int64_t *ret_timestamp,
                                      int64_t *ret_offset);

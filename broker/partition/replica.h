@@ -60,7 +60,8 @@ struct partition {
     struct list isr_link; /* In the table's isr_pending: an ISR change is to be tried again. */
     struct followers *followers; /* While leading more than one replica, else NULL. */
     int64_t epoch_start;         /* Of the epoch led; -1: the log is not open yet. */
-    struct list sync_link; /* In the table's sync_wanted, counted: never while one is under way. */
+    struct list sync_link; /* In the table's sync_wanted, or with one under way in together.members;
+                              counted. */
     struct log_sync sync;  /* The one under way. */
     struct work sync_work;
     bool syncing;
@@ -76,6 +77,16 @@ struct table_topic {
     uint32_t used;
     UT_hash_handle by_name;
     UT_hash_handle by_id;
+};
+
+/* A round of many partitions: see sync.c. While it is under way the pool thread owns members, their
+ * syncs, and whole. */
+struct sync_together {
+    struct work work;
+    struct list members; /* By sync_link. */
+    uint32_t count;
+    bool under_way;
+    bool whole; /* Result: nothing is left to sync. */
 };
 
 struct partition_table {
@@ -99,6 +110,7 @@ struct partition_table {
     uint32_t round_waiting;   /* Appends that wait for the next round. */
     uint32_t round_answers;   /* Appends that wait for the one under way. */
     uint32_t round_expected;  /* Appends that waited for the last one. */
+    struct sync_together together;
     bool closing;
 };
 
@@ -195,7 +207,7 @@ enum error directory_set_aside(struct partition_table *table, const char *direct
 
 void sync_rounds_init(struct partition_table *table);
 
-/* No round begins any more; those under way end. */
+/* While closing: rounds begin at once and go on until nothing is unsynced. */
 void sync_rounds_stop(struct partition_table *table);
 
 /* ---- upkeep.c ---- */

@@ -301,13 +301,15 @@ void partition_table_each(struct partition_table *table,
 
 bool partition_table_idle(const struct partition_table *table)
 {
-    return table->works_under_way == 0;
+    return table->works_under_way == 0 && list_empty(&table->sync_wanted);
 }
 
 static void stop_one(void *context, struct partition *partition)
 {
     (void)context;
     partition_abandon(partition, ERROR_CLOSING);
+    if (partition->log != NULL)
+        log_finish(partition->log);
     (void)partition_sync(partition); /* Whatever the durability: a clean stop keeps everything. */
 }
 
@@ -316,8 +318,8 @@ void partition_table_stop(struct partition_table *table)
     table->closing = true;
     upkeep_stop(table);
     isr_watch_stop(table);
-    sync_rounds_stop(table);
     partition_table_each(table, stop_one, NULL);
+    sync_rounds_stop(table);
 }
 
 /* Nothing of it would be lost by a power cut. */

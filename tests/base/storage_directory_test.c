@@ -268,6 +268,43 @@ static void space_is_that_of_the_disk(void **state)
     assert_true(space.free_bytes <= space.total_bytes);
 }
 
+/* Few files are not worth a sync of the whole disk; many are where its filesystem can be trusted
+ * with it and others hold little back. */
+static void all_files_are_synced_at_once_when_it_pays(void **state)
+{
+    (void)state;
+    assert_false(storage_can_sync_all(storage, 2));
+    struct storage_file *files[3];
+    for (int i = 0; i < 3; i++) {
+        char path[] = "a";
+        path[0] = (char)('a' + i);
+        files[i] = open_file(path);
+        assert_int_equal(storage_write(files[i], 0, "xyz", 3), ERROR_NONE);
+        assert_int_equal(storage_write_back(files[i], false), ERROR_NONE);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(storage_write_back(files[i], true), ERROR_NONE);
+    if (storage_can_sync_all(storage, 100000))
+        assert_int_equal(storage_sync_all(storage), ERROR_NONE);
+    for (int i = 0; i < 3; i++)
+        storage_close(files[i]);
+}
+
+/* Only ext2, 3 and 4 are known to do what it says. Root only. */
+static void a_filesystem_that_cannot_be_trusted_is_not_synced_at_once(void **state)
+{
+    (void)state;
+    if (mount("tmpfs", root, "tmpfs", 0, "size=64k") != 0) {
+        assert_true(errno == EPERM || errno == EACCES);
+        skip();
+    }
+    struct storage *memory;
+    assert_int_equal(storage_directory_open(root, &memory), ERROR_NONE);
+    assert_false(storage_can_sync_all(memory, 100000));
+    storage_directory_close(memory);
+    assert_int_equal(umount(root), 0);
+}
+
 /* A real full disk: the write says DISK_FULL, reads go on, removing makes room. Root only. */
 static void a_full_disk_says_so(void **state)
 {
@@ -315,6 +352,8 @@ int main(void)
         CASE(a_missing_root_is_made_private),
         CASE(a_refused_allocation_is_reported),
         CASE(space_is_that_of_the_disk),
+        CASE(all_files_are_synced_at_once_when_it_pays),
+        CASE(a_filesystem_that_cannot_be_trusted_is_not_synced_at_once),
         CASE(a_full_disk_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,7 +258,7 @@ class SyncCalls:
         if shutil.which("perf"):
             self.process = subprocess.Popen(
                 ["perf", "stat", "-x,", "-e", "syscalls:sys_enter_fdatasync",
-                 "-e", "syscalls:sys_enter_fsync", "-p", str(pid), "-o", str(path)])
+                 "-e", "syscalls:sys_enter_fsync", "-e", "syscalls:sys_enter_syncfs", "-p", str(pid), "-o", str(path)])
             wait_for("perf", lambda: path.exists() or self.process.poll() is not None)
 
     def stop(self):

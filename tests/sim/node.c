@@ -24,6 +24,8 @@ void node_init(struct node *node, uint64_t seed, const struct node_setting *sett
 {
     *node = (struct node){.settings = settings};
     node->disk = simulated_storage_new(seed);
+    /* Every other node's disk can be synced as a whole. */
+    simulated_storage_syncs_all(node->disk, (random_mix(seed) & 1) != 0);
     node->events = simulated_executor_new(seed ^ 0x5eed, NULL);
 }
 

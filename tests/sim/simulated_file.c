@@ -200,6 +200,7 @@ void simulated_contents_crash(struct simulated_contents *contents, struct random
             change_tear(change, &contents->synced, random);
     }
     changes_forget(contents);
+    contents->write_failed = false;
     bytes_copy(&contents->current, &contents->synced);
 }
 

@@ -19,6 +19,7 @@ struct simulated_contents {
     struct simulated_bytes current;
     struct simulated_bytes synced;
     struct list changes; /* Of struct simulated_change, oldest first. */
+    bool write_failed;   /* By a sync of the whole disk; its own next sync tells. */
 };
 
 /* Zero-filled; aborts when memory is out. Not base/memory.h: its faults are for the program. */

@@ -16,6 +16,7 @@ struct simulated_storage {
     struct random random;
     uint64_t limit_bytes;
     bool power_is_off;
+    bool syncs_all;               /* can_sync_all says so. */
     struct simulated_fault fault; /* operations 0: none. */
     uint64_t faults_met;
     struct simulated_counters counters;
@@ -201,16 +202,56 @@ static enum error simulated_write(struct storage_file *file, uint64_t at, const 
     return error;
 }
 
+/* What a sync of this file alone is told. */
+static enum error sync_begin(struct simulated_handle *handle)
+{
+    struct simulated_storage *simulated = simulated_of(handle->base.storage);
+    struct simulated_contents *contents = &handle->inode->contents;
+    enum error error = begin(simulated, SIMULATED_SYNC, handle->path);
+    if (error == ERROR_NONE && contents->write_failed)
+        error = ERROR_STORAGE;
+    else if (error != ERROR_NONE && !simulated->power_is_off)
+        simulated_contents_sync_failed(contents, &simulated->random);
+    contents->write_failed = false;
+    return error;
+}
+
 static enum error simulated_sync(struct storage_file *file)
 {
-    struct simulated_storage *simulated = simulated_of(file->storage);
     struct simulated_handle *handle = handle_of(file);
-    simulated->counters.syncs++;
-    enum error error = begin(simulated, SIMULATED_SYNC, handle->path);
+    simulated_of(file->storage)->counters.syncs++;
+    enum error error = sync_begin(handle);
     if (error == ERROR_NONE)
         simulated_contents_sync(&handle->inode->contents);
+    return error;
+}
+
+/* The bytes stay what a crash may lose, until the whole disk is synced. */
+static enum error simulated_write_back(struct storage_file *file, bool wait)
+{
+    struct simulated_handle *handle = handle_of(file);
+    if (!wait)
+        return ERROR_NONE;
+    simulated_of(file->storage)->counters.write_backs++;
+    return sync_begin(handle);
+}
+
+static bool simulated_can_sync_all(struct storage *storage, uint32_t files)
+{
+    (void)files;
+    return simulated_of(storage)->syncs_all;
+}
+
+static enum error simulated_sync_all(struct storage *storage)
+{
+    struct simulated_storage *simulated = simulated_of(storage);
+    ASSERT(simulated->syncs_all);
+    simulated->counters.whole_syncs++;
+    enum error error = begin(simulated, SIMULATED_SYNC, "");
+    if (error == ERROR_NONE)
+        simulated_tree_sync_all(&simulated->tree);
     else if (!simulated->power_is_off)
-        simulated_contents_sync_failed(&handle->inode->contents, &simulated->random);
+        simulated_tree_sync_all_failed(&simulated->tree, &simulated->random);
     return error;
 }
 
@@ -390,6 +431,7 @@ static const struct storage_ops simulated_ops = {
     .read = simulated_read,
     .write = simulated_write,
     .sync = simulated_sync,
+    .write_back = simulated_write_back,
     .truncate = simulated_truncate,
     .size = simulated_size,
     .descriptor = simulated_descriptor,
@@ -397,6 +439,8 @@ static const struct storage_ops simulated_ops = {
     .remove = simulated_remove,
     .make_directory = simulated_make_directory,
     .sync_directory = simulated_sync_directory,
+    .can_sync_all = simulated_can_sync_all,
+    .sync_all = simulated_sync_all,
     .list = simulated_list,
     .space = simulated_space,
 };
@@ -479,6 +523,11 @@ void simulated_storage_fail_end(struct simulated_storage *simulated)
 uint64_t simulated_storage_faults_met(const struct simulated_storage *simulated)
 {
     return simulated->faults_met;
+}
+
+void simulated_storage_syncs_all(struct simulated_storage *simulated, bool possible)
+{
+    simulated->syncs_all = possible;
 }
 
 void simulated_storage_limit(struct simulated_storage *simulated, uint64_t bytes)

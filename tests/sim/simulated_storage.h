@@ -8,7 +8,8 @@
  *    those since, a power cut keeps a prefix per directory, a rename being all or nothing. Syncing
  *    a file does not keep its name;
  *  - a call fails, after a part of a write was done; a disk is full; bits rot;
- *  - a failed sync may drop what it was to sync, and the next sync then reports success.
+ *  - a failed sync may drop what it was to sync, and the next sync then reports success; one of the
+ *    whole disk may drop what any file has unsynced, and each such file's own next sync fails once.
  *
  *   write ---> current  <--- what reads see
  *                 | sync
@@ -60,6 +61,8 @@ struct simulated_counters {
     uint64_t writes;
     uint64_t syncs;
     uint64_t directory_syncs;
+    uint64_t write_backs; /* Those that wait. */
+    uint64_t whole_syncs;
     uint64_t bytes_read;
     uint64_t bytes_written;
 };
@@ -99,6 +102,9 @@ uint64_t simulated_storage_faults_met(const struct simulated_storage *simulated)
 /* From now every call fails with ERROR_STORAGE and changes nothing: the power is off while the
  * crashed node's structs are torn down. Ends with crash or kill. */
 void simulated_storage_power_off(struct simulated_storage *simulated);
+
+/* Whether all files can be synced in one go; not at first. */
+void simulated_storage_syncs_all(struct simulated_storage *simulated, bool possible);
 
 /* Files together may hold `bytes`; a write beyond keeps what fits and says DISK_FULL, as do
  * creations on a full disk. UINT64_MAX for no limit. */

@@ -344,6 +344,33 @@ void simulated_tree_sync(struct simulated_tree *tree, struct simulated_inode *di
     }
 }
 
+void simulated_tree_sync_all(struct simulated_tree *tree)
+{
+    list_for_each_safe(link, &tree->changes)
+    {
+        struct name_change *change = container_of(link, struct name_change, link);
+        change_apply(change);
+        change_free(change);
+    }
+    list_for_each(link, &tree->inodes)
+    {
+        simulated_contents_sync(&container_of(link, struct simulated_inode, link)->contents);
+    }
+}
+
+void simulated_tree_sync_all_failed(struct simulated_tree *tree, struct random *random)
+{
+    list_for_each(link, &tree->inodes)
+    {
+        struct simulated_contents *contents =
+            &container_of(link, struct simulated_inode, link)->contents;
+        if (list_empty(&contents->changes) || random_chance(random, 1, 2))
+            continue;
+        simulated_contents_sync_failed(contents, random);
+        contents->write_failed = true;
+    }
+}
+
 /* After a power cut: the names are what is synced, and so are the contents. */
 static void restore(struct simulated_tree *tree, struct simulated_inode *inode,
                     struct random *random)

@@ -70,6 +70,11 @@ enum error simulated_tree_rename(struct simulated_tree *tree, const struct simul
 /* The names in `directory` last, and what had to come before them. */
 void simulated_tree_sync(struct simulated_tree *tree, struct simulated_inode *directory);
 
+/* Everything that changed is on the disk; */
+void simulated_tree_sync_all(struct simulated_tree *tree);
+/* or some of the contents, and the files that lost something will tell. */
+void simulated_tree_sync_all_failed(struct simulated_tree *tree, struct random *random);
+
 /* Without `random` all unsynced names and contents are lost. No file may be open. */
 void simulated_tree_crash(struct simulated_tree *tree, struct random *random);
 
