@@ -499,12 +499,10 @@ static void peers_init(struct peers *peers, const struct peers_options *options)
         list_init(lists[i]);
 }
 
-enum error peers_open(const struct peers_options *options, struct peers **ret_peers,
-                      struct failure *failure)
+enum error peers_new(const struct peers_options *options, struct peers **ret_peers)
 {
     struct peers *peers = memory_allocate(sizeof *peers);
     uint8_t *scratch = memory_allocate_raw(PEER_SCRATCH_BYTES);
-    enum error error = ERROR_OUT_OF_MEMORY;
     if (peers == NULL || scratch == NULL)
         goto failed;
     peers_init(peers, options);
@@ -519,15 +517,9 @@ enum error peers_open(const struct peers_options *options, struct peers **ret_pe
     (void)uv_timer_init(&peers->uv, &peers->timer);
     peers->timer.data = peers;
     (void)pthread_mutex_init(&peers->mutex, NULL);
-    error = thread_start(peers, failure);
-    if (error == ERROR_NONE) {
-        *ret_peers = peers;
-        return ERROR_NONE;
-    }
-    (void)pthread_mutex_destroy(&peers->mutex);
-    uv_close((uv_handle_t *)&peers->timer, NULL);
-    uv_close((uv_handle_t *)&peers->wake, NULL);
-    (void)uv_run(&peers->uv, UV_RUN_DEFAULT);
+    *ret_peers = peers;
+    return ERROR_NONE;
+
 failed_wake:
     (void)uv_loop_close(&peers->uv);
 failed_loop:
@@ -535,7 +527,38 @@ failed_loop:
 failed:
     memory_free(scratch);
     memory_free(peers);
-    return failure_at(failure, error, "open the connections to other nodes");
+    return ERROR_OUT_OF_MEMORY;
+}
+
+/* What is left once the loop has ended. */
+static void peers_done(struct peers *peers)
+{
+    int busy = uv_loop_close(&peers->uv);
+    ASSERT(busy == 0);
+    for (struct list *link; (link = list_take(&peers->spares)) != NULL;)
+        memory_free(container_of(link, struct outbound, link));
+    (void)pthread_mutex_destroy(&peers->mutex);
+    memory_free(peers->scratch);
+    memory_free(peers);
+}
+
+enum error peers_open(const struct peers_options *options, struct peers **ret_peers,
+                      struct failure *failure)
+{
+    struct peers *peers;
+    enum error error = peers_new(options, &peers);
+    if (error != ERROR_NONE)
+        return failure_at(failure, error, "open the connections to other nodes");
+    error = thread_start(peers, failure);
+    if (error != ERROR_NONE) {
+        peers->closing = true;
+        peers_check_closed(peers);
+        (void)uv_run(&peers->uv, UV_RUN_DEFAULT);
+        peers_done(peers);
+        return failure_at(failure, error, "open the connections to other nodes");
+    }
+    *ret_peers = peers;
+    return ERROR_NONE;
 }
 
 void peers_close(struct peers *peers, void (*closed)(void *context), void *context)
@@ -554,11 +577,5 @@ void peers_free(struct peers *peers)
     if (peers == NULL)
         return;
     (void)pthread_join(peers->thread, NULL);
-    int busy = uv_loop_close(&peers->uv);
-    ASSERT(busy == 0);
-    for (struct list *link; (link = list_take(&peers->spares)) != NULL;)
-        memory_free(container_of(link, struct outbound, link));
-    (void)pthread_mutex_destroy(&peers->mutex);
-    memory_free(peers->scratch);
-    memory_free(peers);
+    peers_done(peers);
 }

@@ -130,6 +130,9 @@ struct stream {
 
 /* ---- peers.c ---- */
 
+/* Without the thread: for peers_open, and for tests that turn the loop themselves. */
+enum error peers_new(const struct peers_options *options, struct peers **ret_peers);
+
 int64_t peers_now_ms(const struct peers *peers);
 void peers_timer_start(struct peers *peers, struct timer *timer, int64_t delay_ms);
 void peers_timer_stop(struct peers *peers, struct timer *timer);
