@@ -58,6 +58,7 @@ IMAGE = "reached only through commands: tests/catalog/apply_test.c, snapshot_tes
 ENGINE = "reached only through the engine: tests/replicate/engine_test.c"
 CONFIGS = "through the requests it serves: tests/handle/alter_configs_test.c and describe_configs_test.c"
 GROUPS = "one test goes through all requests of groups: tests/handle/group_requests_test.c"
+FETCHER = "one machine in pieces: tests/replicate/fetcher_test.c runs it between nodes"
 MOUNT = "answers a kernel: tests/mount/*.sh work it through a real mount"
 PORT = "needs a port and a loop: tests/net/connection_test.c, accept_test.c and storm_test.c run it"
 PROCESS = "a whole process: tests/node/*.sh start, refuse and stop it"
@@ -127,6 +128,9 @@ TESTED_ELSEWHERE = {
     "fs/tree.c": MOUNT,
     "fs/xattr.c": MOUNT,
     "replicate/core/isr.c": "proposals only: tests/sim runs it in whole clusters",
+    "replicate/core/fetcher_answer.c": FETCHER,
+    "replicate/core/fetcher_request.c": FETCHER,
+    "replicate/core/fetcher_throttle.c": FETCHER,
     "replicate/engine/command_entry.c": ENGINE,
     "replicate/engine/engine_quorum.c": ENGINE,
     "replicate/engine/engine_uv.c": ENGINE,

@@ -94,7 +94,6 @@ static bool fill(struct filling *filling, const struct replica_entry *entry,
         error = partition_read_replica(
             entry->partition, entry->leader_epoch, entry->last_fetched_epoch, entry->fetch_offset,
             limit < 0 ? 0 : (size_t)limit, !filling->any_records, &slice, &offsets, &divergence);
-        answer->leader_epoch = partition_leader_epoch(entry->partition);
     }
     answer->error_code = error_to_kafka(error);
     answer->high_watermark = offsets.high_watermark;
@@ -144,7 +143,7 @@ static bool fill_all(struct filling *filling, struct list *news)
         filling->used++;
         if (!filled)
             return false;
-        replica_entry_answered(entry, acts);
+        replica_entry_answered(entry, acts, answer->records.parts_count > 0);
     }
     return true;
 }
@@ -277,7 +276,8 @@ void handle_replica_fetch(struct request *request)
         request_fail(request);
         return;
     }
-    if (!list_empty(&session->urgent) || body->max_wait_ms <= 0)
+    /* A new session's id is told at once: without it nothing can follow. */
+    if (!list_empty(&session->urgent) || body->max_wait_ms <= 0 || body->session_id == 0)
         replica_fetch_answer(fetch);
     else
         park(fetch);

@@ -82,7 +82,7 @@ static void entry_news(struct partition_news *news, unsigned kinds)
         return;
     } else if ((kinds & PARTITION_NEWS_END) != 0) {
         entry_urge(entry);
-    } else if ((kinds & PARTITION_NEWS_HIGH_WATERMARK) != 0) {
+    } else if ((kinds & (PARTITION_NEWS_HIGH_WATERMARK | PARTITION_NEWS_START)) != 0) {
         entry_hint(entry);
     }
 }
@@ -129,10 +129,11 @@ static void entry_attach(struct replica_entry *entry)
     partition_news_add(entry->partition, &entry->news);
 }
 
-void replica_entry_answered(struct replica_entry *entry, bool waiting)
+void replica_entry_answered(struct replica_entry *entry, bool waiting, bool sent_records)
 {
     list_remove(&entry->link);
     entry->waiting = waiting;
+    entry->sent_records = sent_records;
     if (entry->partition == NULL || partition_deleted(entry->partition))
         entry_free(entry);
 }
@@ -248,11 +249,14 @@ static void entry_take(struct replica_entry *entry,
                        const struct replica_fetch_request_replica_partition *said)
 {
     struct replica_session *session = entry->session;
+    bool on_their_way = entry->waiting && entry->sent_records &&
+                        entry->leader_epoch == said->leader_epoch &&
+                        entry->fetch_offset == said->fetch_offset;
     entry->leader_epoch = said->leader_epoch;
     entry->last_fetched_epoch = said->last_fetched_epoch;
     entry->max_bytes = said->max_bytes;
     entry->fetch_offset = said->fetch_offset;
-    entry->waiting = false;
+    entry->waiting = on_their_way;
     list_remove(&entry->link);
     entry_attach(entry);
     struct partition_offsets offsets;
@@ -263,6 +267,7 @@ static void entry_take(struct replica_entry *entry,
                                                      said->last_fetched_epoch, said->fetch_offset,
                                                      &offsets, &divergence);
     if (error != ERROR_NONE || divergence.epoch >= 0) {
+        entry->waiting = false;
         entry_urge(entry);
         return;
     }
@@ -270,6 +275,8 @@ static void entry_take(struct replica_entry *entry,
         said->synced_offset < said->fetch_offset ? said->synced_offset : said->fetch_offset;
     partition_replica_progress(entry->partition, session->node_id, session->node_epoch,
                                said->fetch_offset, synced, said->log_start_offset);
+    if (on_their_way)
+        return;
     if (offsets.log_end_offset > said->fetch_offset) {
         entry_urge(entry);
         return;

@@ -7,7 +7,9 @@
  *             '----------------------- named in the next request --------------------+--'
  *
  * A waiting entry was sent something the follower has to act on; nothing more is sent before it
- * names the partition again. One session a node; inside the monitor. */
+ * names the partition again. Named at the same place while records are on their way there, it has
+ * only voted; a follower to whom they were of no use forgets the partition before it names it. One
+ * session a node; inside the monitor. */
 #ifndef BROKER_HANDLE_REPLICA_SESSION_H
 #define BROKER_HANDLE_REPLICA_SESSION_H
 
@@ -36,6 +38,7 @@ struct replica_entry {
     int32_t max_bytes;
     int64_t fetch_offset;
     bool waiting;
+    bool sent_records; /* Waiting, for records that were sent. */
 };
 
 struct replica_session {
@@ -79,7 +82,7 @@ void replica_session_soften(struct replica_session *session);
 
 /* Answered: the entry rests until there is news, or, `waiting`, until it is named again. One
  * without a partition is freed. */
-void replica_entry_answered(struct replica_entry *entry, bool waiting);
+void replica_entry_answered(struct replica_entry *entry, bool waiting, bool sent_records);
 
 /* replica_fetch.c: answers what is parked with what there is; nothing is parked any more. */
 void replica_fetch_answer(struct replica_fetch *fetch);

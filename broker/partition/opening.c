@@ -134,6 +134,12 @@ static enum error go_offline(struct partition *partition, enum error error,
     return partition->open_error;
 }
 
+bool partition_is_open(struct partition *partition)
+{
+    return partition->log != NULL || partition->nothing_stored ||
+           partition->role == PARTITION_OFFLINE || partition->deleted;
+}
+
 bool partition_has_log(struct partition *partition)
 {
     const struct partition_table_options *options = &partition->table->options;

@@ -139,7 +139,7 @@ enum error partition_delete_records(struct partition *partition, int64_t offset,
         error = log_directory_checkpoint(partition->table->options.directory);
     if (error != ERROR_NONE)
         return error;
-    partition_tell(partition, PARTITION_NEWS_HIGH_WATERMARK);
+    partition_tell(partition, PARTITION_NEWS_START);
     *ret_low_watermark = log_start_offset(partition->log);
     return ERROR_NONE;
 }

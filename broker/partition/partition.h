@@ -153,6 +153,9 @@ void partition_wait_remove(struct partition_wait *wait);
  * far it came. STORAGE after a failed sync: it is final. */
 enum error partition_sync(struct partition *partition);
 
+/* False: the first use has to open it, which reads files. True where there is none to open. */
+bool partition_is_open(struct partition *partition);
+
 /* False while nothing was ever stored: looking at such a partition (stat, listings) need not make
  * its log, which costs several syncs. Costs an open(2) while the log is not open. */
 bool partition_has_log(struct partition *partition);
@@ -185,10 +188,11 @@ bool partition_deleted(const struct partition *partition);
 /* A replica session's subscription to one partition. `changed` is called at once, from inside
  * whatever changed it, and must only take a note. */
 enum partition_news_kind {
-    PARTITION_NEWS_END = 1 << 0,            /* The end offset moved. */
-    PARTITION_NEWS_HIGH_WATERMARK = 1 << 1, /* Or the log start. */
-    PARTITION_NEWS_ROLE = 1 << 2,           /* Role or epoch changed, or the partition went. */
-    PARTITION_NEWS_SYNCED = 1 << 3          /* The synced offset moved. */
+    PARTITION_NEWS_END = 1 << 0, /* The end offset moved. */
+    PARTITION_NEWS_HIGH_WATERMARK = 1 << 1,
+    PARTITION_NEWS_ROLE = 1 << 2,   /* Role or epoch changed, or the partition went. */
+    PARTITION_NEWS_SYNCED = 1 << 3, /* The synced offset moved. */
+    PARTITION_NEWS_START = 1 << 4   /* The log start moved. */
 };
 struct partition_news {
     struct list link; /* Initialise with list_init. */
@@ -315,12 +319,13 @@ void partition_reset_replica(struct partition *partition, int32_t leader_epoch, 
 /* Whoever brings a follower its leader's records; called as roles change. A partition is given
  * once a leader and epoch, and taken away when it is offline, deleted, leaderless or leads. */
 struct partition_feed {
-    void (*follow)(struct partition_feed *feed, struct partition *partition, int32_t leader,
-                   int32_t leader_epoch);
+    /* OUT_OF_MEMORY: not taken up, and not to be taken away. */
+    enum error (*follow)(struct partition_feed *feed, struct partition *partition, int32_t leader,
+                         int32_t leader_epoch);
     void (*unfollow)(struct partition_feed *feed, struct partition *partition);
 };
-/* Every follower there is is given at once. NULL: nobody any more. */
-void partition_table_feed(struct partition_table *table, struct partition_feed *feed);
+/* Every follower there is is given at once. NULL: nobody any more. OUT_OF_MEMORY: some were not. */
+enum error partition_table_feed(struct partition_table *table, struct partition_feed *feed);
 
 /* ---- replication: the quorum's side ---- */
 
@@ -373,7 +378,8 @@ bool partition_table_close(struct partition_table *table, bool clean);
 
 /* Makes (or takes up) the local replica: it leads when the assignment's leader is this node.
  * Idempotent; an assignment older than the one known changes nothing. Out of memory (the only
- * error) nothing has changed, except that a leadership that was lost is given up all the same. */
+ * error) it is to be assigned again: a leadership that was lost is given up all the same, a new one
+ * is not taken, and a new follower may lack its feed. */
 enum error partition_table_assign(struct partition_table *table, const char *topic,
                                   const struct uuid *topic_id, int32_t index,
                                   const struct partition_config *config,

@@ -200,6 +200,22 @@ enum error replica_follows(const struct partition *partition, int32_t leader_epo
     return ERROR_NONE;
 }
 
+/* A log that begins where the leader's does may begin inside the leader's first batch: records
+ * below were deleted (Kafka: Partition.appendRecordsToFollowerOrFutureReplica). The log start comes
+ * back with the high watermark of the same answer. */
+static enum error start_inside(struct partition *partition, const struct batch_header *first)
+{
+    struct log *log = partition->log;
+    int64_t end = log_end_offset(log);
+    if (log_start_offset(log) != end || first->base_offset >= end || batch_last_offset(first) < end)
+        return ERROR_NONE;
+    enum error error = truncation_expect(partition, first->base_offset);
+    if (error == ERROR_NONE)
+        error = log_reset(log, first->base_offset);
+    partition->high_watermark = log_visible_offset(log);
+    return error;
+}
+
 enum error partition_append_replica(struct partition *partition, int32_t leader_epoch,
                                     const struct partition_batches *batches)
 {
@@ -207,6 +223,8 @@ enum error partition_append_replica(struct partition *partition, int32_t leader_
     if (error != ERROR_NONE || batches->count == 0)
         return error;
     error = partition_open(partition, NULL);
+    if (error == ERROR_NONE)
+        error = start_inside(partition, &batches->facts[0].header);
     for (uint32_t i = 0; error == ERROR_NONE && i < batches->count; i++) {
         const struct batch_facts *facts = &batches->facts[i];
         /* Invariant 2: nobody else could have written it by now. */
@@ -238,8 +256,10 @@ enum error partition_replica_high_watermark(struct partition *partition, int32_t
     }
     if (start_offset > partition->high_watermark)
         start_offset = partition->high_watermark;
-    if (start_offset > log_start_offset(partition->log))
+    if (start_offset > log_start_offset(partition->log)) {
         error = log_start_advance(partition->log, start_offset);
+        partition_tell(partition, PARTITION_NEWS_START);
+    }
     if (moved)
         partition_wake_waits(partition);
     partition_check(partition);
@@ -248,6 +268,8 @@ enum error partition_replica_high_watermark(struct partition *partition, int32_t
 
 enum error partition_position(struct partition *partition, struct partition_position *ret_position)
 {
+    if (partition->sync_failed)
+        return ERROR_STORAGE; /* No vote of it counts any more. */
     if (!partition_has_log(partition)) {
         *ret_position = (struct partition_position){.last_epoch = -1};
         return ERROR_NONE;

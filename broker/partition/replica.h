@@ -174,6 +174,11 @@ void isr_watch_stop(struct partition_table *table);
  * CLOSING, FENCED_LEADER_EPOCH. */
 enum error replica_follows(const struct partition *partition, int32_t leader_epoch);
 
+/* ---- truncation.c ---- */
+
+/* Before a cut at `offset`: the next open must not believe in what is cut. */
+enum error truncation_expect(struct partition *partition, int64_t offset);
+
 /* ---- role.c ---- */
 
 /* Takes up what the quorum agreed. OUT_OF_MEMORY: only a lost leadership was given up. */

@@ -38,14 +38,15 @@ static void feed_end(struct partition *partition)
     feed->unfollow(feed, partition);
 }
 
-static void feed_begin(struct partition *partition)
+static enum error feed_begin(struct partition *partition)
 {
     struct partition_feed *feed = partition->table->feed;
     if (feed == NULL || partition->fed || partition->role != PARTITION_FOLLOWER ||
         partition->leader < 0 || partition->deleted || partition->table->closing)
-        return;
-    partition->fed = true;
-    feed->follow(feed, partition, partition->leader, partition->leader_epoch);
+        return ERROR_NONE;
+    enum error error = feed->follow(feed, partition, partition->leader, partition->leader_epoch);
+    partition->fed = error == ERROR_NONE;
+    return error;
 }
 
 /* The first step down, which must not fail: nothing is acknowledged any more. */
@@ -118,11 +119,10 @@ enum error role_assign(struct partition *partition, const struct partition_assig
         partition_tell(partition, PARTITION_NEWS_ROLE);
         partition_wake_waits(partition);
     }
-    feed_begin(partition);
     partition_commit(partition);
     isr_consider(partition);
     partition_check(partition);
-    return ERROR_NONE;
+    return feed_begin(partition);
 }
 
 void role_end(struct partition *partition)
@@ -135,8 +135,10 @@ void role_end(struct partition *partition)
 
 static void feed_one(void *context, struct partition *partition)
 {
-    (void)context;
-    feed_begin(partition);
+    enum error *error = context;
+    enum error got = feed_begin(partition);
+    if (*error == ERROR_NONE)
+        *error = got;
 }
 
 static void starve_one(void *context, struct partition *partition)
@@ -145,12 +147,14 @@ static void starve_one(void *context, struct partition *partition)
     feed_end(partition);
 }
 
-void partition_table_feed(struct partition_table *table, struct partition_feed *feed)
+enum error partition_table_feed(struct partition_table *table, struct partition_feed *feed)
 {
+    enum error error = ERROR_NONE;
     if (table->feed != NULL)
         partition_table_each(table, starve_one, NULL);
     table->feed = feed;
-    partition_table_each(table, feed_one, NULL);
+    partition_table_each(table, feed_one, &error);
+    return error;
 }
 
 static void lease_one(void *context, struct partition *partition)

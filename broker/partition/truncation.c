@@ -49,7 +49,7 @@ static int64_t truncation_offset(const struct partition *partition,
 }
 
 /* The next open would take what is cut now for damage. */
-static enum error recovery_point_lower(struct partition *partition, int64_t offset)
+enum error truncation_expect(struct partition *partition, int64_t offset)
 {
     struct log_directory *directory = partition->table->options.directory;
     const char *topic = partition->topic->name;
@@ -78,7 +78,7 @@ static void report_loss(struct partition *partition, int64_t offset, const char 
 
 static enum error cut(struct partition *partition, int64_t offset)
 {
-    enum error error = recovery_point_lower(partition, log_truncates_to(partition->log, offset));
+    enum error error = truncation_expect(partition, log_truncates_to(partition->log, offset));
     if (error != ERROR_NONE)
         return error;
     if (offset < partition->high_watermark)
@@ -120,7 +120,7 @@ void partition_reset_replica(struct partition *partition, int32_t leader_epoch, 
     ASSERT(offset >= 0);
     enum error error = truncation_begin(partition, leader_epoch, truncation);
     if (error == ERROR_NONE)
-        error = recovery_point_lower(partition, 0);
+        error = truncation_expect(partition, 0);
     if (error == ERROR_NONE) {
         if (offset < partition->high_watermark)
             report_loss(partition, offset, "the leader's log ends there");

@@ -41,7 +41,7 @@ static void retain_one(void *context, struct partition *partition)
         partition_report(partition, REPORT_INFO, "retention", "segments=%u log_start_offset=%lld",
                          deleted, (long long)log_start_offset(partition->log));
     if (deleted > 0)
-        partition_tell(partition, PARTITION_NEWS_HIGH_WATERMARK);
+        partition_tell(partition, PARTITION_NEWS_START);
 }
 
 static void retention_due(struct timer *timer)

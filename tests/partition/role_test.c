@@ -142,14 +142,15 @@ struct feed {
     char said[200]; /* "+1@5 -" */
 };
 
-static void follow(struct partition_feed *feed, struct partition *partition, int32_t leader,
-                   int32_t leader_epoch)
+static enum error follow(struct partition_feed *feed, struct partition *partition, int32_t leader,
+                         int32_t leader_epoch)
 {
     struct feed *noted = container_of(feed, struct feed, feed);
     size_t used = strlen(noted->said);
     assert_int_equal(partition_role(partition), PARTITION_FOLLOWER);
     (void)snprintf(noted->said + used, sizeof noted->said - used, "+%d@%d ", (int)leader,
                    (int)leader_epoch);
+    return ERROR_NONE;
 }
 
 static void unfollow(struct partition_feed *feed, struct partition *partition)
@@ -171,13 +172,13 @@ static void the_feed_hears_of_each_leader_and_epoch_once(void **state)
     };
     (void)fixture_take(f, &steps[0]);
     struct feed feed = {.feed = {.follow = follow, .unfollow = unfollow}};
-    partition_table_feed(f->table, &feed.feed);
+    assert_int_equal(partition_table_feed(f->table, &feed.feed), ERROR_NONE);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         (void)fixture_take(f, &steps[i]);
     partition_table_remove(f->table, "orders", 0);
 
     assert_string_equal(feed.said, "+1@1 - +2@2 - +1@4 - +1@6 - ");
-    partition_table_feed(f->table, NULL);
+    assert_int_equal(partition_table_feed(f->table, NULL), ERROR_NONE);
 }
 
 #define ROLE_TEST(name)                                                                            \
