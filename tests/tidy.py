@@ -134,6 +134,7 @@ TESTED_ELSEWHERE = {
     "replicate/engine/command_entry.c": ENGINE,
     "replicate/engine/engine_quorum.c": ENGINE,
     "replicate/engine/engine_uv.c": ENGINE,
+    "replicate/engine/guard.c": "tests/sim: needs more than one node",
     "replicate/engine/machine.c": ENGINE,
     "replicate/engine/members.c": "tests/sim: needs more than one node",
     "replicate/engine/no_transport.c": ENGINE,

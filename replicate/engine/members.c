@@ -142,6 +142,10 @@ static int change_start(struct engine *engine, struct engine_change *change)
     struct raft *raft = &engine->raft;
     if (raft_state(raft) != RAFT_LEADER)
         return RAFT_NOTLEADER;
+    /* libraft asks this too late, and leaves memory behind. */
+    if (change->kind != CHANGE_TRANSFER &&
+        (raft->configuration_uncommitted_index != 0 || raft->leader_state.promotee_id != 0))
+        return RAFT_CANTCHANGE;
     if (change->kind != CHANGE_ADD && change->id != 0 && !is_member(engine, change->id))
         return RAFT_NOTFOUND;
     switch ((enum change_kind)change->kind) {

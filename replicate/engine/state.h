@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <raft.h>
 
+enum { GUARD_SNAPSHOTS = 4 };
+
 /* One proposal on its way through libraft. Owned by the loop's thread until its callback. */
 struct submission {
     struct raft_apply apply;
@@ -16,6 +18,19 @@ struct submission {
     struct engine *engine;
     uint64_t term;
     struct catalog_proposal *proposal; /* NULL once it was answered. */
+};
+
+/* What stands between libraft and its io (guard.c). */
+struct guard {
+    struct raft_io io; /* The functions of the io itself. */
+    raft_io_tick_cb tick;
+    raft_io_recv_cb receive;
+    struct list reads;      /* Of snapshots, to be tried again. */
+    uint64_t leader_commit; /* What the leader said is committed; 0: it said nothing yet. */
+    struct {
+        uint64_t index, term;
+    } snapshots[GUARD_SNAPSHOTS]; /* The last ones stored or loaded. */
+    unsigned snapshot_count;
 };
 
 struct engine {
@@ -44,13 +59,7 @@ struct engine {
     bool restore_failed;
     uint64_t snapshot_index;
 
-    int (*io_set_term)(struct raft_io *io, raft_term term);
-    int (*io_set_vote)(struct raft_io *io, raft_id id);
-
-    /* What the leader said is committed, learnt from its messages; 0: it said nothing yet. */
-    int (*io_start)(struct raft_io *io, unsigned ms, raft_io_tick_cb tick, raft_io_recv_cb receive);
-    raft_io_recv_cb receive;
-    uint64_t leader_commit;
+    struct guard guard;
 
     struct list changes;                 /* struct engine_change; guarded by the monitor. */
     struct engine_change *change;        /* The one under way; the engine's thread's. */
@@ -78,6 +87,12 @@ static inline void engine_monitor_leave(struct engine *engine)
 
 /* What a status of libraft is to us. */
 enum error error_of_raft(int status);
+
+/* ---- guard.c ---- */
+
+/* After raft_init, before anything else is asked of libraft. */
+void guard_install(struct engine *engine, struct raft_io *io);
+void guard_done(struct engine *engine);
 
 /* ---- members.c ---- */
 

@@ -225,7 +225,7 @@ static void damaged_votes_are_refused(void **state)
     char path[300];
     assert_int_equal(fixture_open(f), ERROR_NONE);
     fixture_close(f);
-    assert_int_equal(files_named(f, "metadata", path), 1);
+    assert_int_equal(files_named(f, "metadata", path), 2);
     FILE *file = fopen(path, "r+b");
     fputc(0x77, file);
     fclose(file);

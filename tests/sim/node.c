@@ -304,6 +304,7 @@ enum error node_stop(struct node *node)
     config_set_free(node->config);
     simulated_executor_run_until_idle(node->events); /* Answers, and files being removed. */
     ASSERT(process_memory_blocks() == 0);            /* Nothing leaks. */
+    process_memory_forget();
     node->is_up = false;
     node->broker = (struct broker){0};
     return error;

@@ -14,13 +14,15 @@
 struct block {
     alignas(16) struct list link;
     uint32_t process;
+    bool of_raft;
 };
 
 static struct {
     struct list blocks;
-    size_t count;
+    size_t count; /* Without libraft's. */
 } processes[PROCESS_MAX];
 static uint32_t selected;
+static bool in_raft; /* libraft allocates or frees. */
 
 void *__real_memory_allocate(size_t size);
 void *__real_memory_allocate_raw(size_t size);
@@ -39,7 +41,8 @@ static void *block_add(struct block *block)
     if (processes[selected].blocks.next == NULL)
         list_init(&processes[selected].blocks);
     list_push(&processes[selected].blocks, &block->link);
-    processes[selected].count++;
+    processes[selected].count += !in_raft;
+    block->of_raft = in_raft;
     block->process = selected;
     return block + 1;
 }
@@ -50,7 +53,7 @@ static struct block *block_take(void *bytes)
     /* A block freed by another process than its own is a pointer that crossed the network. */
     ASSERT(block->process == selected);
     list_remove(&block->link);
-    processes[selected].count--;
+    processes[selected].count -= !block->of_raft;
     return block;
 }
 
@@ -124,7 +127,10 @@ void process_memory_forget(void)
 static void *heap_allocate(void *data, size_t size)
 {
     (void)data;
-    return __wrap_memory_allocate(size); /* Barriers' bytes are stored and never written. */
+    in_raft = true;
+    void *block = __wrap_memory_allocate(size); /* Barriers' bytes are stored and never written. */
+    in_raft = false;
+    return block;
 }
 
 static void heap_free(void *data, void *block)
@@ -136,13 +142,19 @@ static void heap_free(void *data, void *block)
 static void *heap_allocate_array(void *data, size_t count, size_t size)
 {
     (void)data;
-    return __wrap_memory_allocate_array(count, size);
+    in_raft = true;
+    void *block = __wrap_memory_allocate_array(count, size);
+    in_raft = false;
+    return block;
 }
 
 static void *heap_resize(void *data, void *block, size_t size)
 {
     (void)data;
-    return __wrap_memory_resize(block, size);
+    in_raft = true;
+    void *moved = __wrap_memory_resize(block, size);
+    in_raft = false;
+    return moved;
 }
 
 static void *heap_allocate_aligned(void *data, size_t alignment, size_t size)

@@ -17,7 +17,8 @@ enum { PROCESS_MAX = 16 };
 /* The process that runs from here on, below PROCESS_MAX; returns the one that ran before. */
 uint32_t process_memory_select(uint32_t process);
 
-/* Blocks of the selected process not freed yet. */
+/* Blocks of the selected process not freed yet, without libraft's: it leaves some behind where it
+ * refuses. */
 size_t process_memory_blocks(void);
 
 /* The selected process is gone: frees every block of it. */

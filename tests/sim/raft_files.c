@@ -285,7 +285,10 @@ static enum error snapshot_write(struct raft_files *files, const struct raft_sna
 enum error raft_files_snapshot_put(struct raft_files *files, const struct raft_snapshot *snapshot,
                                    unsigned trailing)
 {
-    enum error error = snapshot_write(files, snapshot);
+    /* A try before may have failed at the last step. */
+    enum error error = files->file == NULL ? file_open(files) : ERROR_NONE;
+    if (error == ERROR_NONE)
+        error = snapshot_write(files, snapshot);
     if (error != ERROR_NONE)
         return error;
     files->snapshot_index = snapshot->index;

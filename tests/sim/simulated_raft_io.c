@@ -93,8 +93,12 @@ static void turn_run(struct task *task)
     raft->turn_posted = false;
     if (*raft->options.dead)
         return;
-    if (raft->io.data != NULL && !raft->closing)
+    const struct raft *state = raft->io.data;
+    if (state != NULL && !raft->closing) {
+        /* An event whose consequences libraft dropped halfway. */
+        ASSERT(state->legacy.prev_state == state->state);
         fire_completed(raft->io.data);
+    }
     engine_turn(raft->engine);
 }
 
@@ -381,7 +385,7 @@ static int io_send(struct raft_io *io, struct raft_io_send *request,
 {
     struct simulated_raft *raft = raft_of(io);
     uint32_t to = (uint32_t)message->server_id - 1;
-    if (raft->options.network != NULL && to < NETWORK_NODES_MAX) {
+    if (raft->options.network != NULL && to < NETWORK_NODES_MAX && !*raft->options.dead) {
         struct raft_parcel *parcel = raft_parcel_new(message);
         parcel->parcel.from = raft->options.node;
         parcel->parcel.to = to;
