@@ -20,44 +20,32 @@ struct listing {
     bool ended;        /* The cursor is set. */
 };
 
-static int32_t *copy_ids(struct arena *arena, const int32_t *ids, uint32_t count)
-{
-    int32_t *copy = arena_allocate_array(arena, count, sizeof *copy);
-    if (copy != NULL)
-        memcpy(copy, ids, count * sizeof *copy);
-    return copy;
-}
-
 static bool fill_partition(struct request *request, const struct catalog_topic *topic,
                            int32_t index,
                            struct describe_topic_partitions_response_partition *answer)
 {
-    struct arena *arena = &request->arena;
     struct catalog_partition known;
+    struct partition_nodes nodes;
     bool found = catalog_partition_find(request->broker->catalog, topic, index, &known);
     ASSERT(found);
     describe_topic_partitions_response_partition_init(answer);
+    int32_t *eligible = arena_allocate_array(&request->arena, known.elr_count, sizeof *eligible);
+    if (eligible == NULL || !partition_nodes_copy(request, &known, &nodes))
+        return false;
+    memcpy(eligible, known.elr, known.elr_count * sizeof *eligible);
     answer->error_code = error_to_kafka(known.leader < 0 ? ERROR_LEADER_NOT_AVAILABLE : ERROR_NONE);
     answer->partition_index = index;
     answer->leader_id = known.leader;
     answer->leader_epoch = known.leader_epoch;
-    answer->replica_nodes = copy_ids(arena, known.replicas, known.replica_count);
+    answer->replica_nodes = nodes.replicas;
     answer->replica_nodes_count = known.replica_count;
-    answer->isr_nodes = copy_ids(arena, known.isr, known.isr_count);
+    answer->isr_nodes = nodes.isr;
     answer->isr_nodes_count = known.isr_count;
-    answer->eligible_leader_replicas = copy_ids(arena, known.elr, known.elr_count);
+    answer->eligible_leader_replicas = eligible;
     answer->eligible_leader_replicas_count = known.elr_count;
     answer->last_known_elr = WIRE_EMPTY;
-    answer->offline_replicas = arena_allocate_array(arena, known.replica_count, sizeof(int32_t));
-    if (answer->replica_nodes == NULL || answer->isr_nodes == NULL ||
-        answer->eligible_leader_replicas == NULL || answer->offline_replicas == NULL)
-        return false;
-    for (uint32_t i = 0; i < known.replica_count; i++) {
-        const struct catalog_node *node =
-            catalog_node_find(request->broker->catalog, known.replicas[i]);
-        if (node == NULL || node->fenced)
-            answer->offline_replicas[answer->offline_replicas_count++] = known.replicas[i];
-    }
+    answer->offline_replicas = nodes.offline;
+    answer->offline_replicas_count = nodes.offline_count;
     return true;
 }
 

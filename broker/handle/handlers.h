@@ -55,6 +55,19 @@ void produce_prepare(struct request *request, struct codec_context *context);
 void leader_epoch_end(const struct partition *partition, const struct log *log, int32_t epoch,
                       int32_t *ret_epoch, int64_t *ret_end_offset);
 
+/* The node lists of a partition that Metadata and DescribeTopicPartitions give, in the request's
+ * arena. */
+struct partition_nodes {
+    int32_t *replicas;
+    int32_t *isr;
+    int32_t *offline; /* Replicas on nodes that are fenced, or gone. */
+    uint32_t offline_count;
+};
+
+/* False without memory. */
+bool partition_nodes_copy(struct request *request, const struct catalog_partition *known,
+                          struct partition_nodes *ret_nodes);
+
 /* No answer can be made (out of memory): the connection is closed. */
 void request_fail(struct request *request);
 

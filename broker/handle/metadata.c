@@ -34,35 +34,50 @@ static const struct catalog_topic *find_topic(struct request *request,
     return catalog_topic_find_id(catalog, &asked->topic_id);
 }
 
+bool partition_nodes_copy(struct request *request, const struct catalog_partition *known,
+                          struct partition_nodes *ret_nodes)
+{
+    struct arena *arena = &request->arena;
+    uint32_t replicas = known->replica_count;
+    struct partition_nodes nodes = {
+        .replicas = arena_allocate_array(arena, replicas, sizeof(int32_t)),
+        .isr = arena_allocate_array(arena, known->isr_count, sizeof(int32_t)),
+        .offline = arena_allocate_array(arena, replicas, sizeof(int32_t)),
+    };
+    if (nodes.replicas == NULL || nodes.isr == NULL || nodes.offline == NULL)
+        return false;
+    memcpy(nodes.replicas, known->replicas, replicas * sizeof(int32_t));
+    memcpy(nodes.isr, known->isr, known->isr_count * sizeof(int32_t));
+    for (uint32_t i = 0; i < replicas; i++) {
+        const struct catalog_node *node =
+            catalog_node_find(request->broker->catalog, known->replicas[i]);
+        if (node == NULL || node->fenced)
+            nodes.offline[nodes.offline_count++] = known->replicas[i];
+    }
+    *ret_nodes = nodes;
+    return true;
+}
+
 static bool fill_partition(struct request *request, const struct catalog_topic *topic,
                            int32_t index, struct metadata_response_partition *answer)
 {
     struct catalog_partition known;
+    struct partition_nodes nodes;
     bool found = catalog_partition_find(request->broker->catalog, topic, index, &known);
     ASSERT(found);
     metadata_response_partition_init(answer);
+    if (!partition_nodes_copy(request, &known, &nodes))
+        return false;
     answer->error_code = error_to_kafka(known.leader < 0 ? ERROR_LEADER_NOT_AVAILABLE : ERROR_NONE);
     answer->partition_index = index;
     answer->leader_id = known.leader;
     answer->leader_epoch = known.leader_epoch;
-    int32_t *nodes =
-        arena_allocate_array(&request->arena, known.replica_count + known.isr_count, sizeof *nodes);
-    int32_t *offline = arena_allocate_array(&request->arena, known.replica_count, sizeof *offline);
-    if (nodes == NULL || offline == NULL)
-        return false;
-    memcpy(nodes, known.replicas, known.replica_count * sizeof *nodes);
-    answer->replica_nodes = nodes;
+    answer->replica_nodes = nodes.replicas;
     answer->replica_nodes_count = known.replica_count;
-    memcpy(nodes + known.replica_count, known.isr, known.isr_count * sizeof *nodes);
-    answer->isr_nodes = nodes + known.replica_count;
+    answer->isr_nodes = nodes.isr;
     answer->isr_nodes_count = known.isr_count;
-    answer->offline_replicas = offline;
-    for (uint32_t i = 0; i < known.replica_count; i++) {
-        const struct catalog_node *node =
-            catalog_node_find(request->broker->catalog, known.replicas[i]);
-        if (node == NULL || node->fenced)
-            offline[answer->offline_replicas_count++] = known.replicas[i];
-    }
+    answer->offline_replicas = nodes.offline;
+    answer->offline_replicas_count = nodes.offline_count;
     return true;
 }
 

@@ -64,6 +64,12 @@ void fixture_add_node(struct broker_fixture *f, int32_t id)
     assert_int_equal(propose(f, &command).error, ERROR_NONE);
 }
 
+void fixture_fence_node(struct broker_fixture *f, int32_t id)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_FENCE, .node_id = id, .fenced = true};
+    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+}
+
 static uint32_t offsets_partition_count(void *context, bool create)
 {
     return offsets_topic_partitions(context, create);

@@ -38,6 +38,9 @@ void fixture_propose_waiting(struct broker_fixture *f);
 /* Registers another node, so that topics can have more replicas. */
 void fixture_add_node(struct broker_fixture *f, int32_t id);
 
+/* The node is not heard of any more. */
+void fixture_fence_node(struct broker_fixture *f, int32_t id);
+
 /* Makes a topic with one replica a partition on node 1. */
 const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *name,
                                           uint32_t partitions);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metadata: which topics are told of, which are made, and where this node says it is. */
 #include "handle/broker_fixture.h"
+#include "wire/api_create_topics.h"
 #include "wire/api_metadata.h"
 
 #include <cmocka.h>
@@ -114,6 +115,48 @@ static void partitions_are_told_with_their_replicas(void **state)
         assert_int_equal(partition->isr_nodes[0], 1);
         assert_int_equal(partition->offline_replicas_count, 0);
     }
+    asking_done(&asking);
+}
+
+/* Of one partition with replicas on the nodes 1 and 2. */
+static void replicated_topic(struct broker_fixture *f)
+{
+    struct exchange exchange;
+    fixture_add_node(f, 2);
+    struct create_topics_request *body = exchange_begin(f, &exchange, API_CREATE_TOPICS, 7);
+    struct create_topics_request_creatable_topic topic;
+    int32_t nodes[] = {1, 2};
+    struct create_topics_request_creatable_replica_assignment assignment = {0, nodes, 2};
+    create_topics_request_creatable_topic_init(&topic);
+    topic.name = slice_of("replicated");
+    topic.num_partitions = -1;
+    topic.replication_factor = -1;
+    topic.assignments = &assignment;
+    topic.assignments_count = 1;
+    body->topics = &topic;
+    body->topics_count = 1;
+    const struct create_topics_response *answer = exchange_run(f, &exchange);
+    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
+    exchange_done(&exchange);
+}
+
+/* A node that is not heard of is not told of, and its replicas are offline. */
+static void replicas_of_a_fenced_node_are_offline(void **state)
+{
+    struct broker_fixture *f = *state;
+    struct asking asking;
+    replicated_topic(f);
+    fixture_fence_node(f, 2);
+    asking_begin(f, &asking, 12);
+    ask_name(&asking, "replicated");
+    asking_run(f, &asking);
+    assert_int_equal(asking.answer->brokers_count, 1);
+    const struct metadata_response_partition *partition = asking.answer->topics[0].partitions;
+    assert_int_equal(partition->replica_nodes_count, 2);
+    assert_int_equal(partition->isr_nodes_count, 1);
+    assert_int_equal(partition->isr_nodes[0], 1);
+    assert_int_equal(partition->offline_replicas_count, 1);
+    assert_int_equal(partition->offline_replicas[0], 2);
     asking_done(&asking);
 }
 
@@ -289,6 +332,7 @@ int main(void)
         WITH_BROKER(null_is_all_topics_and_empty_none),
         WITH_BROKER(the_node_is_where_it_was_asked),
         WITH_BROKER(partitions_are_told_with_their_replicas),
+        WITH_BROKER(replicas_of_a_fenced_node_are_offline),
         WITH_BROKER(topics_are_found_by_id),
         WITH_BROKER(ids_are_told_with_names),
         WITH_BROKER(an_unknown_topic_is_made),
