@@ -60,9 +60,15 @@ static size_t line_bytes_max(size_t batch_bytes_max)
     }
 }
 
-struct append_settings append_settings_of(struct partition *partition)
+struct append_settings append_settings_of(struct tree *tree, const struct inode *inode)
 {
-    const struct partition_config *config = partition_config(partition);
+    const struct catalog_topic *topic = inode_topic(tree, inode);
+    struct partition_config here;
+    const struct partition_config *config = &here;
+    if (inode->partition != NULL && !partition_deleted(inode->partition))
+        config = partition_config(inode->partition);
+    else
+        here = broker_partition_config(tree->broker, topic == NULL ? NULL : topic->config);
     struct append_settings settings = {
         .batch_bytes_max = config->max_message_bytes,
         .codec = config->compression_codec > 0 ? (enum codec)config->compression_codec : CODEC_NONE,
@@ -120,6 +126,7 @@ static enum error build_batch(struct append_build *build, size_t taken)
     *batch = (struct append_batch){.owner = op, .buffer = buffer, .taken = taken};
     *build->end = batch;
     build->end = &batch->next;
+    batch->way.buffer = buffer;
     batch->way.append = (struct partition_append){
         .batch = buffer->data,
         .size = buffer->size,
@@ -409,7 +416,7 @@ static bool append_enter(struct append_op *op)
     struct tree *tree = op->op.tree;
     bool current = true;
     monitor_enter(tree->monitor);
-    struct append_settings settings = append_settings_of(op->op.inode->partition);
+    struct append_settings settings = append_settings_of(tree, op->op.inode);
     if (!settings_equal(&settings, &op->settings)) {
         current = false;
         (void)pthread_mutex_lock(&op->file->writing);
@@ -478,7 +485,7 @@ static struct append_op *tail_start(struct tree *tree, struct open_file *file,
     enum error error = op == NULL ? ERROR_OUT_OF_MEMORY : ERROR_NONE;
     if (op != NULL) {
         (void)pthread_mutex_lock(&file->writing);
-        file->settings = append_settings_of(file->inode->partition);
+        file->settings = append_settings_of(tree, file->inode);
         error = append_build_tail(op);
         (void)pthread_mutex_unlock(&file->writing);
         op_enter(&op->op);

@@ -35,6 +35,6 @@ void append_watch_end(struct append_watch *watch);
 void append_sync(struct tree *tree, struct fuse_req *fuse, struct open_file *file);
 
 /* Reads what the partition's topic wants of a batch. Inside the monitor. */
-struct append_settings append_settings_of(struct partition *partition);
+struct append_settings append_settings_of(struct tree *tree, const struct inode *inode);
 
 #endif

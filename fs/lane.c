@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "fs/forward.h"
 #include "fs/tree.h"
 #include "handle/broker.h"
 #include "handle/producer_ids.h"
@@ -23,15 +24,19 @@ struct lane_producer {
     bool freed; /* To be freed when the id comes. */
     struct producer_id_wait wait;
     struct list lanes; /* Wait for the id. */
+    struct list all;   /* By lane->member. */
+    struct catalog_watcher watcher;
 };
 
 struct lane {
     struct list link; /* In producer->lanes, or alone. */
+    struct list member;
     struct tree *tree;
     struct inode *inode; /* Owns the lane. */
     struct list waiting;
     struct list sent;
     uint32_t sent_count;
+    int32_t sent_epoch; /* The leader epoch that what is sent was sent in. */
     uint64_t number_next;
     int64_t producer_id; /* PRODUCER_ID_NONE: the next batch begins an epoch. */
     int16_t producer_epoch;
@@ -46,6 +51,50 @@ struct lane {
 
 static void lane_pump(struct lane *lane);
 
+/* ---- leaders ---- */
+
+/* Who leads by the catalog; false: nobody, or the topic is gone. */
+static bool lane_leader(const struct lane *lane, int32_t *ret_leader, int32_t *ret_epoch)
+{
+    struct catalog_partition partition;
+    struct catalog *catalog = lane->tree->broker->catalog;
+    const struct catalog_topic *topic = inode_topic(lane->tree, lane->inode);
+    if (topic == NULL || !catalog_partition_find(catalog, topic, lane->inode->index, &partition))
+        return false;
+    *ret_leader = partition.leader;
+    *ret_epoch = partition.leader_epoch;
+    return partition.leader >= 0;
+}
+
+/* What is on its way to a leader that is none any more is given up waiting for: a node that hangs
+ * would keep it. The next leader is tried at once. */
+static void lane_look(struct lane *lane)
+{
+    int32_t leader, epoch = -1;
+    bool is_led = lane_leader(lane, &leader, &epoch);
+    list_for_each(link, &lane->sent)
+    {
+        struct lane_batch *batch = container_of(link, struct lane_batch, link);
+        if (batch->forward != NULL && epoch != lane->sent_epoch)
+            forward_end(batch->forward);
+    }
+    if (is_led && !list_empty(&lane->waiting)) {
+        lane->retry_ms = RETRY_FIRST_MS;
+        executor_timer_start(tree_executor(lane->tree), &lane->retry, 0);
+    }
+}
+
+static void leaders_changed(struct catalog_watcher *watcher, const struct catalog_topic *topic)
+{
+    struct lane_producer *producer = container_of(watcher, struct lane_producer, watcher);
+    list_for_each(link, &producer->all)
+    {
+        struct lane *lane = container_of(link, struct lane, member);
+        if (uuid_equals(&lane->inode->topic_id, &topic->id))
+            lane_look(lane);
+    }
+}
+
 /* ---- ids and epochs ---- */
 
 enum error lane_producer_new(struct tree *tree, struct lane_producer **ret_producer)
@@ -56,6 +105,9 @@ enum error lane_producer_new(struct tree *tree, struct lane_producer **ret_produ
     producer->tree = tree;
     producer->id = PRODUCER_ID_NONE;
     list_init(&producer->lanes);
+    list_init(&producer->all);
+    producer->watcher.topic_changed = leaders_changed;
+    catalog_watch(tree->broker->catalog, &producer->watcher);
     *ret_producer = producer;
     return ERROR_NONE;
 }
@@ -65,6 +117,8 @@ void lane_producer_free(struct lane_producer *producer)
     if (producer == NULL)
         return;
     ASSERT(list_empty(&producer->lanes));
+    ASSERT(list_empty(&producer->all));
+    catalog_unwatch(producer->tree->broker->catalog, &producer->watcher);
     producer->freed = true;
     if (!producer->asking)
         memory_free(producer);
@@ -127,7 +181,7 @@ enum error lane_of(struct tree *tree, struct inode *inode, struct lane **ret_lan
     uint32_t nodes = 0;
     if (inode->lane == NULL) {
         catalog_node_each(tree->broker->catalog, count_node, &nodes);
-        if (nodes > 1) {
+        if (nodes > 1 || inode_replica(tree, inode) == NULL) {
             inode->lane = memory_allocate(sizeof *inode->lane);
             if (inode->lane == NULL)
                 return ERROR_OUT_OF_MEMORY;
@@ -137,6 +191,7 @@ enum error lane_of(struct tree *tree, struct inode *inode, struct lane **ret_lan
                                          .retry_ms = RETRY_FIRST_MS,
                                          .retry = {.fire = retry_due}};
             list_init(&inode->lane->link);
+            list_push(&tree->producer->all, &inode->lane->member);
             list_init(&inode->lane->waiting);
             list_init(&inode->lane->sent);
         }
@@ -152,6 +207,7 @@ void lane_free(struct lane *lane)
     ASSERT(list_empty(&lane->waiting));
     ASSERT(list_empty(&lane->sent));
     list_remove(&lane->link);
+    list_remove(&lane->member);
     executor_timer_stop(tree_executor(lane->tree), &lane->retry);
     memory_free(lane);
 }
@@ -278,20 +334,39 @@ static void batch_number(struct lane *lane, struct lane_batch *batch)
     batch->is_numbered = true;
 }
 
-/* The one place where a batch leaves; the bytes stay as they are until it is answered. */
-static void batch_send(struct lane *lane, struct lane_batch *batch)
+static void forward_answered(struct lane_batch *batch, bool maybe_stored)
 {
-    int64_t left_ms = batch->deadline_ms - executor_monotonic_ms(tree_executor(lane->tree));
+    batch->refused_at_once = !maybe_stored;
+    batch_answered(&batch->append);
+}
+
+/* The one place where a batch leaves; the bytes stay as they are until it is answered. False: it
+ * could not, and waits as it did. */
+static bool batch_send(struct lane *lane, struct lane_batch *batch, int32_t leader)
+{
+    struct tree *tree = lane->tree;
+    int64_t left_ms = batch->deadline_ms - executor_monotonic_ms(tree_executor(tree));
+    int32_t timeout_ms = left_ms < 0 ? 0 : (int32_t)left_ms;
+    struct partition *replica =
+        leader == tree->broker->node_id ? inode_replica(tree, lane->inode) : NULL;
+    if (replica == NULL && leader == tree->broker->node_id)
+        return false; /* Being made. */
     if (!batch->is_numbered)
         batch_number(lane, batch);
+    batch->append.error = ERROR_NONE;
+    if (replica == NULL &&
+        forward_start(tree, lane->inode, batch, leader, timeout_ms, forward_answered) != ERROR_NONE)
+        return false;
     list_remove(&batch->link);
     list_push(&lane->sent, &batch->link);
     lane->sent_count++;
-    batch->append.error = ERROR_NONE;
+    if (replica == NULL)
+        return true;
     batch->append.done = batch_answered;
-    batch->append.timeout_ms = left_ms < 0 ? 0 : (int32_t)left_ms;
-    partition_append(lane->inode->partition, &batch->append);
+    batch->append.timeout_ms = timeout_ms;
+    partition_append(replica, &batch->append);
     batch->refused_at_once = batch->append.error != ERROR_NONE;
+    return true;
 }
 
 /* Ends a broken epoch, once nothing of it is on its way. */
@@ -314,18 +389,22 @@ static void epoch_end(struct lane *lane)
  * on its way. */
 static void lane_pump(struct lane *lane)
 {
+    int32_t leader, epoch;
     if (lane->retry.slot != NULL)
         return;
     if (lane->broken && lane->sent_count == 0)
         epoch_end(lane);
-    while (!list_empty(&lane->waiting) && !lane->broken) {
+    while (!list_empty(&lane->waiting) && !lane->broken && lane_leader(lane, &leader, &epoch)) {
         struct lane_batch *batch = batch_at(lane->waiting.next);
         uint32_t most = lane->proven ? IN_FLIGHT_MAX : 1;
         if (lane->producer_id == PRODUCER_ID_NONE && !epoch_begin(lane))
             break;
-        if (lane->sent_count >= (batch->is_numbered ? 1 : most))
+        if (lane->sent_count >= (batch->is_numbered ? 1 : most) ||
+            (lane->sent_count > 0 && lane->sent_epoch != epoch))
             return;
-        batch_send(lane, batch);
+        if (!batch_send(lane, batch, leader))
+            break;
+        lane->sent_epoch = epoch;
     }
     if (!list_empty(&lane->waiting) && lane->sent_count == 0)
         retry_later(lane);
@@ -367,7 +446,15 @@ void lane_cancel(struct lane_batch *batch)
     {
         if (link != &batch->link)
             continue;
-        partition_append_cancel(&batch->append);
+        if (batch->forward == NULL) {
+            partition_append_cancel(&batch->append);
+            return;
+        }
+        forward_leave(batch->forward);
+        list_remove(&batch->link);
+        lane->sent_count--;
+        batch_finish(lane, batch, ERROR_INTERRUPTED);
+        lane_pump(lane);
         return;
     }
     list_remove(&batch->link);

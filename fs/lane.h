@@ -6,6 +6,9 @@
  *                      ^          |
  *                      '----------'  no leader, leader changed, answer lost: the same bytes again
  *
+ * To a leader on this node a batch goes straight, to one elsewhere as a Produce (fs/forward.h). Two
+ * leaders are never sent to at once: what is on its way to the old one is waited for first.
+ *
  * A batch is numbered once, when it is first sent, and kept as it is until it is answered for good,
  * so a leader that has stored it already says so instead of storing it again. Only batches that are
  * certainly not in the log are ever numbered anew, under a new producer epoch; one that may be
@@ -18,6 +21,8 @@
 
 #include "partition/partition.h"
 
+struct buffer;
+struct forward;
 struct inode;
 struct tree;
 struct lane;
@@ -26,10 +31,12 @@ struct lane;
 struct lane_batch {
     /* Filled in by the submitter but for `done` and `timeout_ms`; error and offsets are results. */
     struct partition_append append;
-    int64_t deadline_ms; /* Monotonic. Then the last refusal, or REQUEST_TIMED_OUT. */
+    struct buffer *buffer; /* Of append.batch: held while it is on its way to another node. */
+    int64_t deadline_ms;   /* Monotonic. Then the last refusal, or REQUEST_TIMED_OUT. */
     void (*done)(struct lane_batch *batch);
     /* The lane's. */
-    struct lane *lane; /* NULL before it is submitted and once it is over. */
+    struct lane *lane;       /* NULL before it is submitted and once it is over. */
+    struct forward *forward; /* While it is on its way to another node. */
     struct list link;
     struct task task;
     uint64_t number;   /* In the order submitted. */

@@ -176,7 +176,7 @@ static void open_inode(struct node_op *op, struct inode *inode)
         file->is_writable = (op->flags & O_ACCMODE) != O_RDONLY;
         if (inode->class->is_partition) {
             error = partition_file_open(tree, file);
-            file->settings = append_settings_of(inode->partition);
+            file->settings = append_settings_of(tree, inode);
         } else if ((op->flags & O_ACCMODE) != O_WRONLY && !(op->flags & O_TRUNC) &&
                    inode->class->render != NULL) {
             inode->class->render(op);

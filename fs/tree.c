@@ -74,6 +74,35 @@ const struct catalog_topic *inode_topic(struct tree *tree, const struct inode *i
     return catalog_topic_find_id(tree->broker->catalog, &inode->topic_id);
 }
 
+/* A replica that is being added still copies: until it is there, the leader knows better. */
+static bool is_being_added(struct tree *tree, const struct inode *inode)
+{
+    struct catalog_partition partition;
+    const struct catalog_topic *topic = inode_topic(tree, inode);
+    if (topic == NULL ||
+        !catalog_partition_find(tree->broker->catalog, topic, inode->index, &partition))
+        return false;
+    for (uint32_t i = 0; i < partition.adding_count; i++)
+        if (partition.adding[i] == tree->broker->node_id)
+            return true;
+    return false;
+}
+
+struct partition *inode_replica(struct tree *tree, struct inode *inode)
+{
+    if (inode->partition != NULL && partition_deleted(inode->partition)) {
+        partition_unref(inode->partition);
+        inode->partition = NULL;
+    }
+    if (inode->partition == NULL && !is_being_added(tree, inode)) {
+        struct partition *partition =
+            partition_table_find_id(tree->broker->partitions, &inode->topic_id, inode->index);
+        if (partition != NULL)
+            inode->partition = partition_ref(partition);
+    }
+    return inode->partition;
+}
+
 static void stat_partition(struct tree *tree, struct inode *inode, struct stat *ret_stat)
 {
     uint64_t size = 0;

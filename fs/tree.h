@@ -90,6 +90,10 @@ void groups_forget(struct tree *tree);
 /* The catalog's entry of a topic inode, or of anything inside one; NULL when it was deleted. */
 const struct catalog_topic *inode_topic(struct tree *tree, const struct inode *inode);
 
+/* This node's replica behind a partition's inode; NULL: it has none, or none to go by yet (it is
+ * being given one). Held by the inode: valid until the monitor is left. */
+struct partition *inode_replica(struct tree *tree, struct inode *inode);
+
 /* The number of a partition file's bytes, and whether the log could be opened. Moves the inode's
  * base when it is not set. */
 enum error partition_file_extent(struct tree *tree, struct inode *inode, uint64_t *ret_size);
