@@ -273,6 +273,13 @@ void catalog_proposal_complete(struct catalog *catalog, struct catalog_proposal 
 void catalog_propose(struct catalog *catalog, const struct catalog_command *command,
                      struct catalog_proposal *proposal)
 {
+    catalog_propose_through(catalog, catalog->proposer, command, proposal);
+}
+
+void catalog_propose_through(struct catalog *catalog, struct catalog_proposer *proposer,
+                             const struct catalog_command *command,
+                             struct catalog_proposal *proposal)
+{
     ASSERT(proposal->done != NULL);
     struct catalog_command complete = *command;
     if (uuid_is_zero(&complete.id))
@@ -283,11 +290,11 @@ void catalog_propose(struct catalog *catalog, const struct catalog_command *comm
         .error = ERROR_NOT_CONTROLLER, .producer_id_first = -1, .node_id_taken = -1};
     proposal->bytes = NULL;
     list_init(&proposal->link);
-    if (catalog->proposer != NULL)
+    if (proposer != NULL)
         outcome.error = catalog_command_encode(&complete, &proposal->bytes, &proposal->size);
     if (outcome.error != ERROR_NONE) {
         catalog_proposal_complete(catalog, proposal, &outcome);
         return;
     }
-    catalog->proposer->submit(catalog->proposer, proposal);
+    proposer->submit(proposer, proposal);
 }

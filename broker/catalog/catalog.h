@@ -312,5 +312,9 @@ void catalog_proposal_complete(struct catalog *catalog, struct catalog_proposal 
  * command without an idempotence id gets a random one, without a wall clock the present. */
 void catalog_propose(struct catalog *catalog, const struct catalog_command *command,
                      struct catalog_proposal *proposal);
+/* The same by another proposer than the catalog's; NULL: NOT_CONTROLLER. */
+void catalog_propose_through(struct catalog *catalog, struct catalog_proposer *proposer,
+                             const struct catalog_command *command,
+                             struct catalog_proposal *proposal);
 
 #endif
