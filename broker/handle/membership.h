@@ -41,8 +41,11 @@ struct membership_join {
 
 struct membership_ops {
     int32_t (*leader_id)(struct membership *); /* The controller as far as known; -1: nobody. */
-    /* Through this node's own quorum only: NOT_CONTROLLER when it does not lead. */
-    void (*propose)(struct membership *, struct catalog_proposal *);
+    /* Through this node's own quorum only: NOT_CONTROLLER when it does not lead. `command` is what
+     * the proposal's bytes hold, for the call. DUPLICATE_BROKER_REGISTRATION: a node registers
+     * under the id of another that is alive. */
+    void (*propose)(struct membership *, const struct catalog_command *command,
+                    struct catalog_proposal *);
     /* Slices of the request are read during the call. */
     void (*heartbeat)(struct membership *, const struct node_heartbeat_request *request,
                       struct membership_answer *ret_answer);

@@ -43,12 +43,12 @@ static void proposal_done(struct catalog_proposal *proposal)
 }
 
 /* What cannot be read must not get into the log, where every node would have to pass over it. */
-static enum error check(struct request *request, struct slice bytes)
+static enum error check(struct request *request, struct slice bytes,
+                        struct catalog_command *ret_command)
 {
-    struct catalog_command command;
     if (bytes.size == 0 || bytes.size > CATALOG_COMMAND_BYTES_MAX)
         return ERROR_INVALID_REQUEST;
-    return catalog_command_decode(bytes.data, bytes.size, &request->arena, &command);
+    return catalog_command_decode(bytes.data, bytes.size, &request->arena, ret_command);
 }
 
 void handle_propose(struct request *request)
@@ -59,7 +59,8 @@ void handle_propose(struct request *request)
         refuse(request, ERROR_NOT_CONTROLLER);
         return;
     }
-    enum error error = check(request, body->command);
+    struct catalog_command command;
+    enum error error = check(request, body->command, &command);
     if (error != ERROR_NONE) {
         refuse(request, error);
         return;
@@ -77,5 +78,5 @@ void handle_propose(struct request *request)
         .bytes = bytes, .size = body->command.size, .done = proposal_done};
     list_init(&propose->proposal.link);
     list_init(&propose->proposal.task.link);
-    membership->ops->propose(membership, &propose->proposal);
+    membership->ops->propose(membership, &command, &propose->proposal);
 }
