@@ -275,8 +275,10 @@ static int32_t fake_controller_id(struct membership *membership)
     return node_with(membership)->knows_leader_id;
 }
 
-static void fake_propose(struct membership *membership, struct catalog_proposal *proposal)
+static void fake_propose(struct membership *membership, const struct catalog_command *command,
+                         struct catalog_proposal *proposal)
 {
+    (void)command;
     struct cluster_node *node = node_with(membership);
     node->local.submit(&node->local, proposal);
 }
