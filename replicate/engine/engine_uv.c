@@ -17,7 +17,8 @@
 
 enum {
     SEGMENT_BYTES = 8 << 20, /* Smaller ones are under libraft's capacity threshold of 4 MiB. */
-    DISK_RETRY_MS = 500
+    DISK_RETRY_MS = 500,
+    CONNECT_RETRY_MS = 200 /* libraft's own second is an election timeout. */
 };
 
 struct engine_uv {
@@ -141,6 +142,7 @@ static enum error io_make(struct engine_uv *host, const struct engine_options *o
     host->io_made = true;
     raft_uv_set_segment_size(&host->io, SEGMENT_BYTES);
     raft_uv_set_disk_retry(&host->io, DISK_RETRY_MS);
+    raft_uv_set_connect_retry_delay(&host->io, CONNECT_RETRY_MS);
     /* Renaming a damaged segment away and going on would lose what was acknowledged. */
     raft_uv_set_auto_recovery(&host->io, false);
     return ERROR_NONE;

@@ -3,7 +3,7 @@
  * secure/peer_handshake.h.
  *
  *   LOOKUP --> CONNECT --> HELLO --answer--> PROOF --answer--> done
- *                 ^  |       each within the deadline of the whole attempt
+ *                 ^  |       lookup, connect and handshake each in time
  *                 '--' the next address
  *
  * No byte behind the last answer is read: it is the next owner's. */
@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 enum {
-    USER_TIMEOUT_MS = 10000, /* Bytes not acknowledged so long: the other end is gone. */
+    CONNECT_TIMEOUT_MS = 1500, /* One SYN and its repetition; later ones come too far apart. */
+    USER_TIMEOUT_MS = 5000,    /* Bytes not acknowledged so long: the other end is gone. */
     KEEPALIVE_IDLE_S = 5,
     KEEPALIVE_INTERVAL_S = 2,
     KEEPALIVE_COUNT = 3
@@ -124,15 +125,20 @@ static void dial_succeed(struct dial *dial)
     options.done(options.context, ERROR_NONE, descriptor, "", false);
 }
 
+static void connect_failed(struct dial *dial, int errno_value);
+
 static void deadline_fired(struct timer *timer)
 {
     struct dial *dial = container_of(timer, struct dial, deadline);
     static const char *const waits[] = {
         [DIAL_LOOKUP] = "its name was not found in time",
-        [DIAL_CONNECT] = "nothing answers at its address",
         [DIAL_HELLO] = "it accepts connections and does not answer",
         [DIAL_PROOF] = "it does not answer the proof of the token",
     };
+    if (dial->state == DIAL_CONNECT) {
+        connect_failed(dial, ETIMEDOUT);
+        return;
+    }
     dial->refused = false;
     dial_fail(dial, ERROR_LEADER_NOT_AVAILABLE, "%s", waits[dial->state]);
 }
@@ -272,6 +278,7 @@ static void connected(struct dial *dial)
         return;
     }
     dial->refused = false;
+    peers_timer_start(dial->peers, &dial->deadline, dial->peers->options.attempt_timeout_ms);
     dial_ask(dial, DIAL_HELLO, hello_ask(&dial->hello, dial->out, &dial->out_size));
 }
 
@@ -325,6 +332,9 @@ static void connect_next(struct dial *dial)
     while (dial->address_next < dial->found.count) {
         int errno_value = attempt_start(dial, &dial->found.addresses[dial->address_next++]);
         if (errno_value == 0) {
+            int64_t most_ms = dial->peers->options.attempt_timeout_ms;
+            peers_timer_start(dial->peers, &dial->deadline,
+                              most_ms < CONNECT_TIMEOUT_MS ? most_ms : CONNECT_TIMEOUT_MS);
             dial_wait(dial, UV_WRITABLE);
             return;
         }

@@ -81,6 +81,11 @@ static void deadline_fired(struct timer *timer)
         outbound_end(outbound, ERROR_LEADER_NOT_AVAILABLE);
         return;
     }
+    int32_t correlation_id = outbound->correlation_id;
+    stream_receive(link->stream); /* When this thread was held up, the answer may be here. */
+    HASH_FIND_INT(link->on_way, &correlation_id, outbound);
+    if (outbound == NULL)
+        return;
     struct call *call = outbound->call;
     bool unsent = certainly_not_sent(outbound);
     outbound->call = NULL;

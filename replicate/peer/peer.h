@@ -39,7 +39,7 @@ struct peers_options {
      * the peers' thread, before the calls that it ended are done. */
     void (*lost)(void *context, int32_t node_id, enum peer_loss loss);
     void *context;
-    int64_t attempt_timeout_ms; /* For TCP and proof together; 0: PEER_ATTEMPT_TIMEOUT_MS. */
+    int64_t attempt_timeout_ms; /* For a name, and for the proof; 0: PEER_ATTEMPT_TIMEOUT_MS. */
 };
 
 enum { PEER_ATTEMPT_TIMEOUT_MS = 5000 };

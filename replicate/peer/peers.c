@@ -324,6 +324,7 @@ static struct call *call_next(struct peers *peers)
 static void mailbox_take(struct peers *peers)
 {
     struct list connects;
+    uv_update_time(&peers->uv); /* The stay in the monitor may have been long. */
     (void)pthread_mutex_lock(&peers->mutex);
     bool any = peers->signalled;
     peers->signalled = false;

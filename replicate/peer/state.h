@@ -179,6 +179,9 @@ void stream_close(struct stream *stream);
 /* Encodes and sends what waits, as far as the socket takes it. */
 void stream_pump(struct stream *stream);
 
+/* Takes what the socket has, up to a fair share. The link may fail. */
+void stream_receive(struct stream *stream);
+
 /* An answer: decodes it for its call. MALFORMED: to nothing asked, or damaged. */
 enum error link_answered(struct link *link, struct buffer *buffer, struct slice frame);
 

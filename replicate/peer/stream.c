@@ -347,7 +347,7 @@ static enum received receive_once(struct stream *stream, size_t *ret_size)
     return result;
 }
 
-static void receive(struct stream *stream)
+void stream_receive(struct stream *stream)
 {
     size_t share = 0;
     enum received result = RECEIVED_SOME;
@@ -373,7 +373,7 @@ static void stream_event(uv_poll_t *poll, int status, int events)
             stream_pump(stream);
         }
         if ((events & UV_READABLE) != 0 && stream->owner != NULL)
-            receive(stream);
+            stream_receive(stream);
     }
     peers_settle(peers);
 }
