@@ -9,6 +9,7 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "catalog/ids.h"
 #include "catalog/state.h"
 
 #include <stdlib.h>
@@ -175,6 +176,20 @@ static bool in_placement(const struct placement *placement, int32_t id)
     return false;
 }
 
+/* Takes one replica away: the last that is not in sync, else the last; the leader only if alone. */
+static void drop_one(const struct catalog_partition *present, struct catalog_assignment *assignment)
+{
+    uint32_t dropped = assignment->replica_count - 1;
+    bool found = false;
+    for (uint32_t i = assignment->replica_count; i > 0 && !found; i--) {
+        found = !ids_contain(present->isr, present->isr_count, assignment->replicas[i - 1]);
+        dropped = found ? i - 1 : dropped;
+    }
+    if (!found && assignment->replicas[dropped] == present->leader && dropped > 0)
+        dropped--;
+    ids_remove(assignment->replicas, &assignment->replica_count, assignment->replicas[dropped]);
+}
+
 enum error catalog_replace(const struct catalog *catalog, const struct catalog_partition *present,
                            uint32_t replication_factor, uint32_t start,
                            struct catalog_assignment *ret_assignment)
@@ -188,19 +203,14 @@ enum error catalog_replace(const struct catalog *catalog, const struct catalog_p
         return ERROR_INVALID_REPLICATION_FACTOR;
     }
     struct catalog_assignment assignment = {.replica_count = 0};
-    bool leader_kept = false;
     for (uint32_t i = 0; i < present->replica_count; i++) {
         int32_t id = present->replicas[i];
-        bool is_leader = id == present->leader;
-        /* The last place is kept for a leader that is still to come. */
-        bool leader_waits = !leader_kept && !is_leader && present->leader >= 0 &&
-                            in_placement(&placement, present->leader);
-        if (assignment.replica_count + leader_waits >= replication_factor ||
-            !in_placement(&placement, id))
-            continue;
-        assignment.replicas[assignment.replica_count++] = id;
-        leader_kept = leader_kept || is_leader;
+        if (in_placement(&placement, id) &&
+            !ids_contain(present->removing, present->removing_count, id))
+            ids_add(assignment.replicas, &assignment.replica_count, id);
     }
+    while (assignment.replica_count > replication_factor)
+        drop_one(present, &assignment);
     while (assignment.replica_count < replication_factor)
         give_best(&placement, &assignment, start % placement.count);
     memory_free(placement.places);

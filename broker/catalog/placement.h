@@ -15,9 +15,10 @@ enum error catalog_place(const struct catalog *catalog, uint32_t partitions,
                          uint32_t replication_factor, uint32_t start,
                          struct catalog_assignment *ret_assignments);
 
-/* A target for a partition whose replica count changes (or whose draining and unregistered nodes
- * must go): keeps, in order, as many of `present` as may stay, the leader first among those kept
- * when the count shrinks, and adds places as catalog_place does. Errors as there. */
+/* A target for a partition whose replica count changes, or whose draining and unregistered nodes
+ * must go: keeps, in their order, as many of its replicas as may stay (of a reassignment on its
+ * way, those of its target), in-sync ones and the leader before others, and adds places as
+ * catalog_place does. Errors as there. */
 enum error catalog_replace(const struct catalog *catalog, const struct catalog_partition *present,
                            uint32_t replication_factor, uint32_t start,
                            struct catalog_assignment *ret_assignment);

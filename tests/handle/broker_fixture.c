@@ -47,8 +47,8 @@ static void nothing_done(struct catalog_proposal *proposal)
     (void)proposal;
 }
 
-static struct catalog_outcome propose(struct broker_fixture *f,
-                                      const struct catalog_command *command)
+struct catalog_outcome fixture_propose(struct broker_fixture *f,
+                                       const struct catalog_command *command)
 {
     struct catalog_proposal proposal = {.done = nothing_done};
     catalog_propose(f->broker.catalog, command, &proposal);
@@ -61,13 +61,42 @@ void fixture_add_node(struct broker_fixture *f, int32_t id)
     struct catalog_command command = {.kind = CATALOG_NODE_REGISTER,
                                       .node = {.id = id, .port = 9092}};
     snprintf(command.node.host, sizeof command.node.host, "node%d", id);
-    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+    assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
 }
 
-void fixture_fence_node(struct broker_fixture *f, int32_t id)
+const struct catalog_topic *fixture_replicated_topic(struct broker_fixture *f, const char *name)
 {
-    struct catalog_command command = {.kind = CATALOG_NODE_FENCE, .node_id = id, .fenced = true};
-    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+    static const struct catalog_assignment assignments[] = {
+        {.replicas = {1, 2, 3}, .replica_count = 3},
+        {.replicas = {2, 3, 1}, .replica_count = 3},
+        {.replicas = {3, 1, 2}, .replica_count = 3},
+    };
+    struct catalog_command command = {.kind = CATALOG_TOPIC_CREATE,
+                                      .topic_name = slice_of(name),
+                                      .topic_id = uuid_random(f->broker.executor),
+                                      .assignments = assignments,
+                                      .assignment_count = 3};
+    for (int32_t id = 2; id <= 3; id++)
+        if (catalog_node_find(f->broker.catalog, id) == NULL)
+            fixture_add_node(f, id);
+    assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
+    return catalog_topic_find(f->broker.catalog, slice_of(name));
+}
+
+void fixture_fence(struct broker_fixture *f, int32_t id, bool fenced)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_FENCE, .node_id = id, .fenced = fenced};
+    assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
+}
+
+struct catalog_partition fixture_partition(struct broker_fixture *f, const char *topic,
+                                           int32_t index)
+{
+    struct catalog_partition partition;
+    const struct catalog_topic *found = catalog_topic_find(f->broker.catalog, slice_of(topic));
+    assert_non_null(found);
+    assert_true(catalog_partition_find(f->broker.catalog, found, index, &partition));
+    return partition;
 }
 
 static uint32_t offsets_partition_count(void *context, bool create)
@@ -126,7 +155,7 @@ int broker_fixture_setup(void **state)
     catalog_set_proposer(broker->catalog, &f->proposer);
     struct catalog_command found = {.kind = CATALOG_CLUSTER_INIT,
                                     .cluster_id = uuid_random(broker->executor)};
-    assert_int_equal(propose(f, &found).error, ERROR_NONE);
+    assert_int_equal(fixture_propose(f, &found).error, ERROR_NONE);
     fixture_add_node(f, 1);
     make_parts(f);
     *state = f;
@@ -187,7 +216,7 @@ const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *
                                       .topic_id = uuid_random(f->broker.executor),
                                       .assignments = assignments,
                                       .assignment_count = partitions};
-    assert_int_equal(propose(f, &command).error, ERROR_NONE);
+    assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
     return catalog_topic_find(f->broker.catalog, slice_of(name));
 }
 

@@ -38,8 +38,18 @@ void fixture_propose_waiting(struct broker_fixture *f);
 /* Registers another node, so that topics can have more replicas. */
 void fixture_add_node(struct broker_fixture *f, int32_t id);
 
-/* The node is not heard of any more. */
-void fixture_fence_node(struct broker_fixture *f, int32_t id);
+/* One command, applied. */
+struct catalog_outcome fixture_propose(struct broker_fixture *f,
+                                       const struct catalog_command *command);
+
+/* Registers nodes 2 and 3 and makes a topic of three partitions on 1,2,3 and 2,3,1 and 3,1,2. */
+const struct catalog_topic *fixture_replicated_topic(struct broker_fixture *f, const char *name);
+
+/* The node is not heard of any more, or again. */
+void fixture_fence(struct broker_fixture *f, int32_t id, bool fenced);
+
+struct catalog_partition fixture_partition(struct broker_fixture *f, const char *topic,
+                                           int32_t index);
 
 /* Makes a topic with one replica a partition on node 1. */
 const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *name,

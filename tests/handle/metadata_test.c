@@ -146,7 +146,7 @@ static void replicas_of_a_fenced_node_are_offline(void **state)
     struct broker_fixture *f = *state;
     struct asking asking;
     replicated_topic(f);
-    fixture_fence_node(f, 2);
+    fixture_fence(f, 2, true);
     asking_begin(f, &asking, 12);
     ask_name(&asking, "replicated");
     asking_run(f, &asking);
