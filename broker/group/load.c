@@ -76,8 +76,13 @@ static bool load_step(struct group_coordinator *coordinator, int32_t index)
     struct group_shard *shard = &coordinator->shards[index];
     struct partition *partition =
         partition_table_find(coordinator->options.partitions, slice_of(offsets_topic), index);
-    struct partition_offsets offsets;
-    if (partition == NULL || partition_offsets(partition, &offsets) != ERROR_NONE) {
+    struct partition_offsets offsets = {0};
+    enum error error = ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (partition != NULL) /* Nothing was ever stored: there is no log to make for that. */
+        error = partition_has_log(partition) ? partition_offsets(partition, &offsets) : ERROR_NONE;
+    if (error == ERROR_OUT_OF_MEMORY || error == ERROR_DISK_FULL)
+        return false;
+    if (error != ERROR_NONE) {
         shard->state = SHARD_ABSENT; /* Its clients hear NOT_COORDINATOR. */
         return true;
     }
@@ -89,19 +94,22 @@ static bool load_step(struct group_coordinator *coordinator, int32_t index)
         return true;
     }
     struct log_slice slice = {0};
-    enum error error = partition_read(partition, -1, shard->next_offset, LOAD_STEP_BYTES, true,
-                                      PARTITION_READ_UNCOMMITTED, &slice, &offsets);
+    error = partition_read(partition, -1, shard->next_offset, LOAD_STEP_BYTES, true,
+                           PARTITION_READ_UNCOMMITTED, &slice, &offsets);
     bool damaged = false;
     bool moved =
         error == ERROR_NONE && slice.size > 0 && apply_slice(coordinator, index, &slice, &damaged);
     log_slice_release(&slice);
     if (damaged)
         error = ERROR_CORRUPT_MESSAGE;
-    if (error != ERROR_NONE && error != ERROR_OUT_OF_MEMORY) {
+    /* Without its lease a leader reads nothing for now; one that leads no more resigns anyway. */
+    bool passes = error == ERROR_OUT_OF_MEMORY || error == ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (error != ERROR_NONE && !passes) {
         shard->state = SHARD_ABSENT;
         return true;
     }
-    return moved; /* Not moved: above the high watermark, until a sync has committed it. */
+    /* Not moved: above the high watermark, until syncs and followers have committed it. */
+    return moved;
 }
 
 void group_load_due(struct timer *timer)

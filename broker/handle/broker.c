@@ -98,7 +98,10 @@ struct broker_follower {
     struct broker *broker;
     struct config_set *config; /* broker->config. */
     struct catalog_watcher watcher;
+    struct timer retry_timer; /* Something was left out for want of memory. */
 };
+
+enum { RETRY_MS = 100 };
 
 static bool hosts(const struct catalog_partition *partition, int32_t node_id)
 {
@@ -126,6 +129,7 @@ static struct partition_assignment assignment_of(const struct catalog_partition 
         .leader = known->leader,
         .leader_epoch = known->leader_epoch,
         .partition_epoch = known->partition_epoch,
+        .recovering = known->recovering,
         .replica_count = known->replica_count,
         .isr_count = known->isr_count,
     };
@@ -136,37 +140,45 @@ static struct partition_assignment assignment_of(const struct catalog_partition 
 
 _Static_assert((int)PARTITION_REPLICAS_MAX == (int)CATALOG_REPLICAS_MAX, "the same replicas");
 
-static void follow_topic(struct broker *broker, const struct catalog_topic *topic)
+static bool leads(const struct broker *broker, const struct catalog_topic *topic, int32_t index)
 {
+    const struct partition *local = partition_table_find_id(broker->partitions, &topic->id, index);
+    return local != NULL && partition_role(local) == PARTITION_LEADER;
+}
+
+/* OUT_OF_MEMORY: it is not yet what the catalog says. */
+static enum error follow_partition(struct broker *broker, const struct catalog_topic *topic,
+                                   const struct partition_config *config, int32_t index)
+{
+    struct catalog_partition known;
+    bool found = catalog_partition_find(broker->catalog, topic, index, &known);
+    ASSERT(found);
+    bool led = leads(broker, topic, index);
+    enum error error = ERROR_NONE;
+    if (hosts(&known, broker->node_id)) {
+        struct partition_assignment assignment = assignment_of(&known);
+        error = partition_table_assign(broker->partitions, topic->name, &topic->id, index, config,
+                                       &assignment, NULL, NULL);
+    } else if (partition_table_find_id(broker->partitions, &topic->id, index) != NULL) {
+        partition_table_remove(broker->partitions, topic->name, index);
+    }
+    elect_coordinator(broker, topic, index, led, leads(broker, topic, index));
+    return error;
+}
+
+static void follow_topic(struct broker_follower *follower, const struct catalog_topic *topic)
+{
+    struct broker *broker = follower->broker;
     struct partition_config config = broker_partition_config(broker, topic->config);
     for (uint32_t i = 0; i < topic->partition_count; i++) {
-        struct catalog_partition known;
-        bool found = catalog_partition_find(broker->catalog, topic, (int32_t)i, &known);
-        ASSERT(found);
-        struct partition *local =
-            partition_table_find_id(broker->partitions, &topic->id, (int32_t)i);
-        bool was_leader = local != NULL && partition_role(local) == PARTITION_LEADER;
-        if (!hosts(&known, broker->node_id)) {
-            if (local == NULL)
-                continue;
-            elect_coordinator(broker, topic, (int32_t)i, was_leader, false);
-            partition_table_remove(broker->partitions, topic->name, (int32_t)i);
-            continue;
-        }
-        bool leads = known.leader == broker->node_id;
-        struct partition_assignment assignment = assignment_of(&known);
-        /* Out of memory is the only failure; the partition is taken up when the topic changes or
-         * the node restarts. */
-        enum error error = partition_table_assign(broker->partitions, topic->name, &topic->id,
-                                                  (int32_t)i, &config, &assignment, NULL, NULL);
-        if (error == ERROR_NONE)
-            elect_coordinator(broker, topic, (int32_t)i, was_leader, leads);
+        if (follow_partition(broker, topic, &config, (int32_t)i) != ERROR_NONE)
+            executor_timer_start(broker->executor, &follower->retry_timer, RETRY_MS);
     }
 }
 
 static void topic_changed(struct catalog_watcher *watcher, const struct catalog_topic *topic)
 {
-    follow_topic(container_of(watcher, struct broker_follower, watcher)->broker, topic);
+    follow_topic(container_of(watcher, struct broker_follower, watcher), topic);
 }
 
 static void topic_deleted(struct catalog_watcher *watcher, const struct catalog_topic *topic)
@@ -240,6 +252,12 @@ static bool take_up(void *context, const struct catalog_topic *topic)
     return true;
 }
 
+static void retry(struct timer *timer)
+{
+    struct broker_follower *follower = container_of(timer, struct broker_follower, retry_timer);
+    catalog_topic_each(follower->broker->catalog, take_up, follower);
+}
+
 static enum error follower_make(struct broker *broker, struct broker_follower *follower)
 {
     broker->static_config = broker->config;
@@ -266,7 +284,8 @@ enum error broker_follow_catalog(struct broker *broker, struct broker_follower *
     follower->watcher = (struct catalog_watcher){.topic_changed = topic_changed,
                                                  .topic_deleted = topic_deleted,
                                                  .config_changed = config_changed};
-    catalog_topic_each(broker->catalog, take_up, broker);
+    follower->retry_timer.fire = retry;
+    catalog_topic_each(broker->catalog, take_up, follower);
     catalog_watch(broker->catalog, &follower->watcher);
     *ret_follower = follower;
     return ERROR_NONE;
@@ -278,6 +297,7 @@ void broker_follow_stop(struct broker_follower *follower)
         return;
     struct broker *broker = follower->broker;
     catalog_unwatch(broker->catalog, &follower->watcher);
+    executor_timer_stop(broker->executor, &follower->retry_timer);
     proposals_drop(broker);
     producer_ids_free(broker->producer_ids);
     broker->producer_ids = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DescribeProducers (KIP-664): the idempotent producers a partition remembers. */
 #include "handle/handlers.h"
+#include "handle/leader_hint.h"
 #include "wire/api_describe_producers.h"
 
 struct producers {
@@ -35,7 +36,10 @@ static enum error fill_partition(struct request *request, struct slice topic, in
 {
     struct partition *partition = partition_table_find(request->broker->partitions, topic, index);
     if (partition == NULL)
-        return topic_name_valid(topic) ? ERROR_UNKNOWN_TOPIC_OR_PARTITION : ERROR_INVALID_TOPIC;
+        return topic_name_valid(topic)
+                   ? leader_hint_absent(request->broker,
+                                        catalog_topic_find(request->broker->catalog, topic), index)
+                   : ERROR_INVALID_TOPIC;
     if (partition_role(partition) == PARTITION_FOLLOWER)
         return ERROR_NOT_LEADER_OR_FOLLOWER;
     struct log *log;

@@ -8,6 +8,7 @@
 #include "base/assertion.h"
 #include "handle/fetch_session.h"
 #include "handle/handlers.h"
+#include "handle/leader_hint.h"
 #include "wire/api_fetch.h"
 
 enum { FETCH_WAIT_MS_MAX = 600000 };
@@ -38,6 +39,13 @@ struct fetch {
     bool waiting;
 };
 
+static const struct catalog_topic *part_topic(const struct fetch_part *part)
+{
+    const struct catalog *catalog = part->fetch->request->broker->catalog;
+    return part->fetch->request->version >= 13 ? catalog_topic_find_id(catalog, &part->topic_id)
+                                               : catalog_topic_find(catalog, part->topic);
+}
+
 static void part_look_up(struct fetch_part *part)
 {
     struct request *request = part->fetch->request;
@@ -53,7 +61,7 @@ static void part_look_up(struct fetch_part *part)
         part->partition = partition_table_find(broker->partitions, part->topic, part->index);
     }
     if (part->partition == NULL)
-        part->error = ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        part->error = leader_hint_absent(broker, part_topic(part), part->index);
     else
         (void)partition_ref(part->partition);
 }
@@ -137,16 +145,15 @@ static void fetch_release(struct fetch *fetch)
 static enum error check_last_epoch(struct fetch_part *part,
                                    struct fetch_response_epoch_end_offset *ret_diverging)
 {
-    struct log *log;
     if (part->last_fetched_epoch < 0)
         return ERROR_NONE;
+    struct fetch_response_epoch_end_offset end = {.epoch = -1, .end_offset = -1};
     enum error error = partition_check_leader(part->partition, part->current_leader_epoch);
     if (error == ERROR_NONE)
-        error = partition_log(part->partition, &log);
+        error = partition_epoch_end(part->partition, part->last_fetched_epoch, &end.epoch,
+                                    &end.end_offset);
     if (error != ERROR_NONE)
         return error;
-    struct fetch_response_epoch_end_offset end;
-    leader_epoch_end(part->partition, log, part->last_fetched_epoch, &end.epoch, &end.end_offset);
     if (end.epoch < 0 || end.end_offset < 0)
         return ERROR_OFFSET_OUT_OF_RANGE;
     if (end.epoch < part->last_fetched_epoch || end.end_offset < part->fetch_offset)
@@ -163,9 +170,7 @@ static bool part_ready(struct fetch_part *part, int64_t *bytes)
     struct log *log;
     if (partition_offsets(part->partition, &offsets) != ERROR_NONE)
         return true;
-    if (partition_role(part->partition) != PARTITION_LEADER || partition_deleted(part->partition))
-        return true;
-    if (part->current_leader_epoch >= 0 && part->current_leader_epoch != offsets.leader_epoch)
+    if (partition_check_leader(part->partition, part->current_leader_epoch) != ERROR_NONE)
         return true;
     if (part->fetch_offset < offsets.log_start_offset ||
         part->fetch_offset > offsets.log_end_offset)
@@ -243,16 +248,8 @@ static bool fill_records(struct fetch *fetch, struct fetch_response_partition_da
 
 static void fill_leader(const struct fetch_part *part, struct fetch_response_partition_data *data)
 {
-    const struct catalog *catalog = part->fetch->request->broker->catalog;
-    struct catalog_partition known;
-    const struct catalog_topic *topic =
-        part->partition == NULL
-            ? NULL
-            : catalog_topic_find(catalog, slice_of(partition_topic(part->partition)));
-    if (topic == NULL || !catalog_partition_find(catalog, topic, part->index, &known))
-        return;
-    data->current_leader.leader_id = known.leader;
-    data->current_leader.leader_epoch = known.leader_epoch;
+    (void)leader_hint(part->fetch->request->broker, part_topic(part), part->index,
+                      &data->current_leader.leader_id, &data->current_leader.leader_epoch);
 }
 
 /* Reads one partition into its answer. `left` is what the whole response may still take; false when
@@ -336,6 +333,34 @@ topic_for(struct fetch_response *response, const struct fetch_part *part,
     return topic;
 }
 
+/* v16+: where the leaders are that the answer names, each once. Without memory the client asks for
+ * metadata as before. */
+static void fill_endpoints(struct fetch *fetch, struct fetch_response *response)
+{
+    struct request *request = fetch->request;
+    for (uint32_t i = 0; i < response->responses_count; i++) {
+        for (uint32_t k = 0; k < response->responses[i].partitions_count; k++) {
+            int32_t leader = response->responses[i].partitions[k].current_leader.leader_id;
+            bool known = leader < 0;
+            for (uint32_t n = 0; n < response->node_endpoints_count; n++)
+                known = known || response->node_endpoints[n].node_id == leader;
+            if (known)
+                continue;
+            if (response->node_endpoints == NULL)
+                response->node_endpoints = arena_allocate_array(&request->arena, fetch->parts_count,
+                                                                sizeof *response->node_endpoints);
+            if (response->node_endpoints == NULL)
+                return;
+            struct fetch_response_node_endpoint *endpoint =
+                &response->node_endpoints[response->node_endpoints_count];
+            fetch_response_node_endpoint_init(endpoint);
+            endpoint->node_id = leader;
+            response->node_endpoints_count += leader_hint_endpoint(
+                request, leader, &endpoint->host, &endpoint->port, &endpoint->rack);
+        }
+    }
+}
+
 static bool fetch_fill(struct fetch *fetch, struct fetch_response *response)
 {
     struct request *request = fetch->request;
@@ -367,6 +392,7 @@ static bool fetch_fill(struct fetch *fetch, struct fetch_response *response)
         }
     }
     response->session_id = fetch->session == NULL ? 0 : fetch_session_id(fetch->session);
+    fill_endpoints(fetch, response);
     return true;
 }
 

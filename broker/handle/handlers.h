@@ -53,12 +53,6 @@ void handle_replica_fetch(struct request *request);
 bool produce_admit(struct request *request);
 void produce_prepare(struct request *request, struct codec_context *context);
 
-/* Where a leader epoch ended on the partition's leader: the largest epoch <= `epoch` that there
- * was, and the offset behind it; (-1, -1) for one the log knows nothing of. The leader's own epoch
- * ends with the log, also before its first record (Kafka's Partition.lastOffsetForLeaderEpoch). */
-void leader_epoch_end(const struct partition *partition, const struct log *log, int32_t epoch,
-                      int32_t *ret_epoch, int64_t *ret_end_offset);
-
 /* The node lists of a partition that Metadata and DescribeTopicPartitions give, in the request's
  * arena. */
 struct partition_nodes {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ListOffsets: by timestamp, or by Kafka's special markers. */
 #include "handle/handlers.h"
+#include "handle/leader_hint.h"
 #include "wire/api_list_offsets.h"
 
 enum {
@@ -73,15 +74,26 @@ static enum error answer_partition(struct request *request, struct slice topic,
     struct partition *partition =
         partition_table_find(request->broker->partitions, topic, asked->partition_index);
     if (partition == NULL)
-        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return leader_hint_absent(request->broker,
+                                  catalog_topic_find(request->broker->catalog, topic),
+                                  asked->partition_index);
     if (!marker_known(asked->timestamp, request->version))
         return ERROR_UNSUPPORTED_VERSION;
     struct partition_offsets offsets;
     enum error error = partition_check_leader(partition, asked->current_leader_epoch);
     if (error == ERROR_NONE)
         error = partition_offsets(partition, &offsets);
+    struct log_found found = {.offset = -1, .timestamp = -1, .leader_epoch = -1};
     if (error == ERROR_NONE)
-        error = find(partition, asked->timestamp, &offsets, body->isolation_level, ret_found);
+        error = find(partition, asked->timestamp, &offsets, body->isolation_level, &found);
+    /* A new leader does not know yet how much was committed before it: what it does not find may be
+     * there (KIP-207). */
+    bool above = asked->timestamp == LIST_LATEST || asked->timestamp == LIST_MAX_TIMESTAMP ||
+                 (asked->timestamp >= 0 && found.offset < 0);
+    if (error == ERROR_NONE && above && partition_epoch_start(partition) > offsets.high_watermark)
+        error = request->version >= 5 ? ERROR_OFFSET_NOT_AVAILABLE : ERROR_LEADER_NOT_AVAILABLE;
+    if (error == ERROR_NONE)
+        *ret_found = found;
     return error;
 }
 

@@ -2,18 +2,8 @@
 /* OffsetForLeaderEpoch (KIP-101, KIP-320): where a leader epoch ended, so that a consumer or
  * follower can tell whether its log was cut. */
 #include "handle/handlers.h"
+#include "handle/leader_hint.h"
 #include "wire/api_offset_for_leader_epoch.h"
-
-void leader_epoch_end(const struct partition *partition, const struct log *log, int32_t epoch,
-                      int32_t *ret_epoch, int64_t *ret_end_offset)
-{
-    if (epoch == partition_leader_epoch(partition)) {
-        *ret_epoch = epoch;
-        *ret_end_offset = log_end_offset(log);
-    } else {
-        log_epoch_end(log, epoch, ret_epoch, ret_end_offset);
-    }
-}
 
 static enum error
 answer_partition(struct request *request, struct slice topic,
@@ -23,16 +13,13 @@ answer_partition(struct request *request, struct slice topic,
     struct partition *partition =
         partition_table_find(request->broker->partitions, topic, asked->partition);
     if (partition == NULL)
-        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-    struct log *log;
+        return leader_hint_absent(
+            request->broker, catalog_topic_find(request->broker->catalog, topic), asked->partition);
     enum error error = partition_check_leader(partition, asked->current_leader_epoch);
     if (error == ERROR_NONE)
-        error = partition_log(partition, &log);
-    if (error != ERROR_NONE)
-        return error;
-    leader_epoch_end(partition, log, asked->leader_epoch, &answer->leader_epoch,
-                     &answer->end_offset);
-    return ERROR_NONE;
+        error = partition_epoch_end(partition, asked->leader_epoch, &answer->leader_epoch,
+                                    &answer->end_offset);
+    return error;
 }
 
 void handle_offset_for_leader_epoch(struct request *request)

@@ -5,6 +5,7 @@
  *   produce_admit -> produce_prepare -> handle_produce -> append_done ... append_done -> answer */
 #include "base/assertion.h"
 #include "handle/handlers.h"
+#include "handle/leader_hint.h"
 #include "record/build.h"
 #include "record/validate.h"
 #include "wire/api_produce.h"
@@ -17,6 +18,7 @@ struct produce_topic;
 /* One partition of the request. */
 struct produce_part {
     struct produce *produce;
+    const struct produce_request_topic_produce_data *topic;
     struct produce_response_partition_produce_response *answer;
     struct slice records;
     struct partition *partition; /* Counted from admit to the answer; NULL after a refusal. */
@@ -55,13 +57,16 @@ static enum error find_partition(struct request *request,
     struct broker *broker = request->broker;
     const struct produce_request *body = request->body;
     bool by_id = request->version >= 13;
-    if (by_id && catalog_topic_find_id(broker->catalog, &topic->topic_id) == NULL)
+    const struct catalog_topic *known =
+        by_id ? catalog_topic_find_id(broker->catalog, &topic->topic_id)
+              : catalog_topic_find(broker->catalog, topic->name);
+    if (by_id && known == NULL)
         return ERROR_UNKNOWN_TOPIC_ID;
     struct partition *partition =
         by_id ? partition_table_find_id(broker->partitions, &topic->topic_id, index)
               : partition_table_find(broker->partitions, topic->name, index);
     if (partition == NULL)
-        return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return leader_hint_absent(broker, known, index);
     if (body->acks < -1 || body->acks > 1)
         return ERROR_INVALID_REQUIRED_ACKS;
     if (topic_is_internal(slice_of(partition_topic(partition))) &&
@@ -147,6 +152,7 @@ static bool produce_lay_out(struct produce *produce)
         for (uint32_t j = 0; j < topic->partition_data_count; j++) {
             struct produce_part *part = &produce->parts[produce->parts_count++];
             part->produce = produce;
+            part->topic = topic;
             part->answer = &answer->partition_responses[j];
             produce_response_partition_produce_response_init(part->answer);
             part->answer->index = topic->partition_data[j].index;
@@ -248,16 +254,43 @@ static void fill_refusal(struct produce_part *part)
 /* v10+: tells the client where to go instead (KIP-951). */
 static void fill_leader(struct produce_part *part)
 {
-    if (part->error != ERROR_NOT_LEADER_OR_FOLLOWER || part->partition == NULL)
+    if (part->error != ERROR_NOT_LEADER_OR_FOLLOWER)
         return;
-    struct catalog_partition known;
-    const struct catalog_topic *topic = catalog_topic_find(
-        part->produce->request->broker->catalog, slice_of(partition_topic(part->partition)));
-    if (topic == NULL || !catalog_partition_find(part->produce->request->broker->catalog, topic,
-                                                 partition_index(part->partition), &known))
-        return;
-    part->answer->current_leader.leader_id = known.leader;
-    part->answer->current_leader.leader_epoch = known.leader_epoch;
+    struct request *request = part->produce->request;
+    const struct catalog *catalog = request->broker->catalog;
+    const struct catalog_topic *topic = request->version >= 13
+                                            ? catalog_topic_find_id(catalog, &part->topic->topic_id)
+                                            : catalog_topic_find(catalog, part->topic->name);
+    (void)leader_hint(request->broker, topic, part->answer->index,
+                      &part->answer->current_leader.leader_id,
+                      &part->answer->current_leader.leader_epoch);
+}
+
+/* Where the leaders are that the answer names, each once. Without memory the client asks for
+ * metadata as before. */
+static void fill_endpoints(struct produce *produce)
+{
+    struct request *request = produce->request;
+    struct produce_response *response = request->response;
+    for (uint32_t i = 0; i < produce->parts_count; i++) {
+        int32_t leader = produce->parts[i].answer->current_leader.leader_id;
+        bool known = leader < 0;
+        for (uint32_t n = 0; n < response->node_endpoints_count; n++)
+            known = known || response->node_endpoints[n].node_id == leader;
+        if (known)
+            continue;
+        if (response->node_endpoints == NULL)
+            response->node_endpoints = arena_allocate_array(&request->arena, produce->parts_count,
+                                                            sizeof *response->node_endpoints);
+        if (response->node_endpoints == NULL)
+            return;
+        struct produce_response_node_endpoint *endpoint =
+            &response->node_endpoints[response->node_endpoints_count];
+        produce_response_node_endpoint_init(endpoint);
+        endpoint->node_id = leader;
+        response->node_endpoints_count += leader_hint_endpoint(request, leader, &endpoint->host,
+                                                               &endpoint->port, &endpoint->rack);
+    }
 }
 
 static void part_answer(struct produce_part *part)
@@ -290,6 +323,8 @@ static void produce_release(struct produce *produce)
     if (body->acks == 0) {
         request->no_response = true;
         request->close_connection = produce->failed;
+    } else if (produce->failed) {
+        fill_endpoints(produce);
     }
     request_complete(request);
 }
