@@ -2,6 +2,8 @@
 /* Lock and identity of the data directory. */
 #include "daemon/data.h"
 
+#include "daemon/reserve.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,6 +46,8 @@ enum error data_lock(const struct settings *settings, struct data *ret_data,
         return failure_because(failure, error, "log.dirs=%s: %s", settings->data_directory,
                                strerror(errno));
     error = lock_file(settings->data_directory, &data.lock, failure);
+    if (error == ERROR_NONE)
+        (void)reserve_lend(settings->data_directory);
     if (error != ERROR_NONE) {
         storage_directory_close(data.storage);
         return error;

@@ -52,6 +52,8 @@ struct node {
     uv_timer_t stop_timer;          /* Waits for partitions, and the deadline of stopping. */
     int64_t stop_started_ms;
     bool stop_timer_opened;
+    uv_timer_t reserve_timer; /* While running: looks after the reserve. */
+    bool reserve_timer_opened;
 };
 
 /* Starts the node, runs it until it is told to stop, stops it. The exit status. */

@@ -8,6 +8,7 @@
 #include "base/assertion.h"
 #include "base/report.h"
 #include "daemon/notify.h"
+#include "daemon/reserve.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -166,6 +167,21 @@ static enum error mount_begin(struct node *node)
     return mount_open(&mount, &node->mount, &node->failure);
 }
 
+static void reserve_due(uv_timer_t *timer)
+{
+    const struct node *node = timer->data;
+    reserve_keep(node->settings->data_directory);
+}
+
+static void reserve_begin(struct node *node)
+{
+    reserve_keep(node->settings->data_directory);
+    node->reserve_timer_opened = uv_timer_init(&node->control.loop, &node->reserve_timer) == 0;
+    node->reserve_timer.data = node;
+    if (node->reserve_timer_opened)
+        (void)uv_timer_start(&node->reserve_timer, reserve_due, RESERVE_CHECK_MS, RESERVE_CHECK_MS);
+}
+
 static void serve(struct node *node)
 {
     monitor_enter(node->control.monitor);
@@ -192,6 +208,7 @@ static void serve(struct node *node)
         return;
     }
     node->state = NODE_RUNNING;
+    reserve_begin(node);
     int64_t took_ns = executor_monotonic_ns(node->core.broker.executor) - node->started_ns;
     report(REPORT_INFO, "node_started", "",
            "node=%d port=%u data=%s mount=%s partitions=%u clean=%s took_ms=%lld",

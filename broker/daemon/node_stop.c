@@ -38,6 +38,8 @@ static void loop_end(struct node *node)
 {
     if (node->stop_timer_opened)
         uv_close((uv_handle_t *)&node->stop_timer, NULL);
+    if (node->reserve_timer_opened)
+        uv_close((uv_handle_t *)&node->reserve_timer, NULL);
     node->state = NODE_STOPPED;
     control_close(&node->control);
 }
