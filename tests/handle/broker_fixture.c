@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "group/group.h"
 #include "handle/fetch_session.h"
+#include "handle/replica_session.h"
 #include "handle/topic_creation.h"
 #include "record/build.h"
 #include "wire/api_produce.h"
@@ -131,6 +132,9 @@ static void make_parts(struct broker_fixture *f)
     assert_int_equal(group_coordinator_new(&groups, &broker->groups), ERROR_NONE);
     assert_int_equal(fetch_sessions_new(broker->executor, 100, &broker->fetch_sessions),
                      ERROR_NONE);
+    assert_int_equal(
+        replica_sessions_new(broker->executor, broker->partitions, &broker->replica_sessions),
+        ERROR_NONE);
     assert_int_equal(broker_follow_catalog(broker, &f->follower), ERROR_NONE);
 }
 
@@ -182,6 +186,8 @@ int broker_fixture_teardown(void **state)
     assert_true(simulated_executor_run_until(f->executor, groups_idle, broker->groups, 100000));
     group_coordinator_free(broker->groups);
     fetch_sessions_free(broker->fetch_sessions);
+    replica_sessions_stop(broker->replica_sessions);
+    replica_sessions_free(broker->replica_sessions);
     partition_table_stop(broker->partitions);
     simulated_executor_run_until_idle(f->executor);
     assert_true(partitions_idle(broker->partitions));
@@ -359,13 +365,13 @@ static struct buffer *make_batch(int count, int64_t producer_id)
     return batch;
 }
 
-void fixture_append(struct broker_fixture *f, const char *topic, int32_t partition, int count,
-                    int64_t producer_id)
+static void produce(struct broker_fixture *f, const char *topic, int32_t partition, int count,
+                    int64_t producer_id, int16_t acks)
 {
     struct exchange exchange;
     struct buffer *batch = make_batch(count, producer_id);
     struct produce_request *body = exchange_begin(f, &exchange, API_PRODUCE, 9);
-    body->acks = -1;
+    body->acks = acks;
     body->timeout_ms = 1000;
     body->topic_data = arena_allocate(&exchange.arena, sizeof *body->topic_data);
     body->topic_data_count = 1;
@@ -379,6 +385,18 @@ void fixture_append(struct broker_fixture *f, const char *topic, int32_t partiti
     assert_kafka_error(answer->responses[0].partition_responses[0].error_code, ERROR_NONE);
     exchange_done(&exchange);
     buffer_unref(batch);
+}
+
+void fixture_append(struct broker_fixture *f, const char *topic, int32_t partition, int count,
+                    int64_t producer_id)
+{
+    produce(f, topic, partition, count, producer_id, -1);
+}
+
+void fixture_produce_one(struct broker_fixture *f, const char *topic, int32_t partition,
+                         int16_t acks)
+{
+    produce(f, topic, partition, 1, -1, acks);
 }
 
 void assert_kafka_error(int16_t got, enum error expected)

@@ -59,6 +59,10 @@ const struct catalog_topic *fixture_topic(struct broker_fixture *f, const char *
 void fixture_append(struct broker_fixture *f, const char *topic, int32_t partition, int count,
                     int64_t producer_id);
 
+/* One record, not waiting for other replicas unless acks is -1. */
+void fixture_produce_one(struct broker_fixture *f, const char *topic, int32_t partition,
+                         int16_t acks);
+
 /* One request: its answer as decoded from bytes. */
 struct exchange {
     struct request request;
