@@ -8,7 +8,9 @@
  *
  * One connection to a node for each channel, made when the first call needs it: TCP, then proof of
  * the shared token both ways (secure/peer_handshake.h), then requests. After a failure the next
- * attempt waits 20 ms, then longer, up to a second, with jitter. */
+ * attempt waits 20 ms, then longer, up to a second, with jitter.
+ *
+ * Requests are made of memory: the records in them may have no parts in files. */
 #ifndef REPLICATE_PEER_PEER_H
 #define REPLICATE_PEER_PEER_H
 
