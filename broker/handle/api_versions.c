@@ -2,6 +2,7 @@
 /* ApiVersions (KIP-35, KIP-511): exactly the APIs that have a handler, and what features are
  * finalized. */
 #include "base/assertion.h"
+#include "handle/feature_table.h"
 #include "handle/handlers.h"
 #include "wire/api_api_versions.h"
 
@@ -47,6 +48,31 @@ static bool software_name_valid(struct slice name)
     return name.size > 0;
 }
 
+/* KIP-584. A client of version 3 may choke on a feature that begins at level 0 (KAFKA-17011): none
+ * of ours does. Finalized is the one level that there is. */
+static bool add_features(struct request *request, struct api_versions_response *response)
+{
+    struct arena *arena = &request->arena;
+    response->supported_features =
+        arena_allocate_array(arena, feature_count, sizeof *response->supported_features);
+    response->finalized_features =
+        arena_allocate_array(arena, feature_count, sizeof *response->finalized_features);
+    if (response->supported_features == NULL || response->finalized_features == NULL)
+        return false;
+    for (uint32_t i = 0; i < feature_count; i++) {
+        const struct feature *feature = &features[i];
+        ASSERT(feature->level_min > 0);
+        ASSERT(feature->level_min == feature->level_max);
+        response->supported_features[i] = (struct api_versions_response_supported_feature_key){
+            slice_of(feature->name), feature->level_min, feature->level_max};
+        response->finalized_features[i] = (struct api_versions_response_finalized_feature_key){
+            slice_of(feature->name), feature->level_max, feature->level_max};
+    }
+    response->supported_features_count = feature_count;
+    response->finalized_features_count = feature_count;
+    return true;
+}
+
 void handle_api_versions(struct request *request)
 {
     const struct api_versions_request *body = request->body;
@@ -64,6 +90,10 @@ void handle_api_versions(struct request *request)
                                   !software_name_valid(body->client_software_version))) {
         response->error_code = error_to_kafka(ERROR_INVALID_REQUEST);
         request_complete(request);
+        return;
+    }
+    if (!add_features(request, response)) {
+        request_fail(request);
         return;
     }
     handle_each_supported(add_one, response);

@@ -16,6 +16,7 @@ struct group_coordinator;
 struct membership;
 struct peer_doorkeeper;
 struct producer_ids;
+struct quorum_describe;
 struct replica_sessions;
 
 struct broker {
@@ -41,9 +42,11 @@ struct broker {
     struct membership *membership; /* handle/membership.h: this node's controller. */
     struct formation
         *formation; /* The same header: while the daemon knows more than the catalog. */
-    struct cluster_view *cluster_view;  /* handle/cluster_view.h; there in a cluster of one too. */
-    uint32_t partitions_pending;        /* Proposed by this node and not made or refused yet. */
-    struct peer_doorkeeper *doorkeeper; /* handle/peer_door.h; NULL: no other nodes. */
+    struct cluster_view *cluster_view; /* handle/cluster_view.h; there in a cluster of one too. */
+    uint32_t partitions_pending;       /* Proposed by this node and not made or refused yet. */
+    struct quorum_describe *quorum_describe; /* handle/quorum_describe.h; NULL: a quorum of this
+                                                node. */
+    struct peer_doorkeeper *doorkeeper;      /* handle/peer_door.h; NULL: no other nodes. */
     bool stopping;
     struct list proposals;      /* On their way for requests: handle/proposal.h. */
     bool offsets_topic_pending; /* __consumer_offsets is being made. */

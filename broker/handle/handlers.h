@@ -40,6 +40,8 @@ void handle_elect_leaders(struct request *request);
 void handle_alter_partition_reassignments(struct request *request);
 void handle_list_partition_reassignments(struct request *request);
 void handle_unregister_broker(struct request *request);
+void handle_update_features(struct request *request);
+void handle_describe_quorum(struct request *request);
 void handle_init_producer_id(struct request *request);
 void handle_propose(struct request *request);
 void handle_node_heartbeat(struct request *request);

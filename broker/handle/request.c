@@ -61,6 +61,8 @@ static const struct handler_row rows[] = {
     {API_ALTER_PARTITION_REASSIGNMENTS, handle_alter_partition_reassignments, FOR_CLIENTS, 0},
     {API_LIST_PARTITION_REASSIGNMENTS, handle_list_partition_reassignments, FOR_CLIENTS, 0},
     {API_UNREGISTER_BROKER, handle_unregister_broker, FOR_CLIENTS, 0},
+    {API_UPDATE_FEATURES, handle_update_features, FOR_CLIENTS, 0},
+    {API_DESCRIBE_QUORUM, handle_describe_quorum, FOR_CLIENTS, 0},
     {API_INIT_PRODUCER_ID, handle_init_producer_id, FOR_CLIENTS, 0},
     {API_PEER_HELLO, handle_peer_hello, FOR_ANYBODY, 0},
     {API_PEER_PROOF, handle_peer_proof, FOR_ANYBODY, 0},
