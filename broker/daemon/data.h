@@ -2,7 +2,7 @@
 /* The node's data directory: made, locked, identified.
  *
  *   log.dirs/  .lock  meta.properties  orders-0/ ...  raft/  topicfs.pid  topicfs.report
- * topicfs.reserve
+ *              topicfs.reserve
  */
 #ifndef BROKER_DAEMON_DATA_H
 #define BROKER_DAEMON_DATA_H
