@@ -3,7 +3,6 @@
 #include "daemon/core.h"
 
 #include "base/assertion.h"
-#include "daemon/leftovers.h"
 #include "group/group.h"
 #include "handle/fetch_session.h"
 #include "handle/replica_session.h"
@@ -95,7 +94,7 @@ enum error core_open(struct core *core, const struct core_options *options)
     if (error != ERROR_NONE)
         return error;
     if (log_directory_was_clean(options->directory))
-        return leftovers_clear(broker, options->directory);
+        return partition_table_sort(broker->partitions);
     if (!options->fresh)
         partition_table_recover(broker->partitions);
     return ERROR_NONE;

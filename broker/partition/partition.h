@@ -402,6 +402,10 @@ struct partition *partition_table_find_id(struct partition_table *table,
 void partition_table_each(struct partition_table *table,
                           void (*each)(void *context, struct partition *partition), void *context);
 
+/* After a clean stop, once all partitions there should be are assigned: ends deletions that were
+ * begun, and names directories of no known topic, which stay as they are. */
+enum error partition_table_sort(struct partition_table *table);
+
 /* After an unclean stop, once all partitions there should be are assigned and before the port
  * answers: ends deletions that the stop cut short, sets aside directories of no known topic, and
  * opens every log. Reports failures; one bad partition does not stop the rest. */

@@ -40,6 +40,30 @@ static void a_directory_of_no_topic_is_set_aside(void **state)
     assert_int_equal(fixture_append_one(f, partition), 0);
 }
 
+/* After a clean stop such a directory is named and stays as it is; deletions end all the same. */
+static void a_clean_start_names_strays_and_ends_deletions(void **state)
+{
+    struct partition_fixture *f = *state;
+    (void)fixture_append_one(f, fixture_assign(f, "orders", 1, 0));
+    (void)fixture_append_one(f, fixture_assign(f, "gone", 2, 0));
+    (void)fixture_append_one(f, fixture_assign(f, "kept", 3, 0));
+    fixture_close(f, true);
+    struct storage *storage = simulated_storage_seam(f->disk);
+    assert_int_equal(storage_rename(storage, "gone-0", "gone-0.abcdefghijklmnopqrstuv-delete"),
+                     ERROR_NONE);
+    fixture_open(f);
+    (void)fixture_assign(f, "kept", 3, 0);
+
+    assert_int_equal(partition_table_sort(f->table), ERROR_NONE);
+
+    assert_string_equal(f->reported, "stray_directory orders-0;");
+    uint64_t size;
+    assert_non_null(
+        simulated_storage_contents(f->disk, "orders-0/00000000000000000000.log", &size));
+    assert_int_equal(storage_rename(storage, "gone-0.abcdefghijklmnopqrstuv-delete", "x"),
+                     ERROR_NOT_FOUND);
+}
+
 /* Acknowledged records are there after a power cut, and what was torn is not. */
 static void a_power_cut_keeps_what_was_acknowledged(void **state)
 {
@@ -159,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_interrupted_removal_ends),
         TEST(a_directory_of_no_topic_is_set_aside),
+        TEST(a_clean_start_names_strays_and_ends_deletions),
         TEST(a_power_cut_keeps_what_was_acknowledged),
         TEST(one_bad_partition_does_not_stop_the_rest),
         TEST(a_new_log_does_not_begin_below_its_predecessors_offsets),
