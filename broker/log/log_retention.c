@@ -12,11 +12,14 @@ static enum error start_set(struct log *log, int64_t offset, int64_t text)
     if (text > log->start_text)
         log->start_text = text;
     log_visible_advance(log, offset);
-    if (log_damaged(log) && log->damage.segment_base_offset < log->segments[0]->place.base_offset)
+    enum error error = ERROR_NONE;
+    if (log_damaged(log) && log->damage.segment_base_offset < log->segments[0]->place.base_offset) {
         log->damage = (struct log_damage){.offset = -1};
+        error = log_visible_settle(log);
+    }
     log_check(log);
-    if (!epoch_cache_truncate_start(&log->epochs, offset))
-        return ERROR_NONE;
+    if (error != ERROR_NONE || !epoch_cache_truncate_start(&log->epochs, offset))
+        return error;
     return log_epochs_store(log);
 }
 

@@ -119,6 +119,8 @@ void log_ring_push(struct log *log, struct log_point point);
 enum error log_visible_restart(struct log *log);
 /* Back to `offset`, above log start: an unclean election gave up what was declared committed. */
 enum error log_visible_rewind(struct log *log, int64_t offset);
+/* Finds visible anew: damage that stood before it is gone. */
+enum error log_visible_settle(struct log *log);
 /* After the end went back: visible and the ring point at what is there. */
 void log_visible_truncate(struct log *log);
 /* The end of a sealed segment is the start of the next one. */

@@ -155,6 +155,16 @@ enum error log_visible_rewind(struct log *log, int64_t offset)
     return ERROR_NONE;
 }
 
+enum error log_visible_settle(struct log *log)
+{
+    log_ring_clear(log);
+    log->last_read.segment = NULL;
+    if (log->visible_offset < log->end_offset)
+        return point_find(log, log->visible_offset, &log->visible);
+    log->visible = end_point(log);
+    return ERROR_NONE;
+}
+
 void log_visible_truncate(struct log *log)
 {
     struct log_ring *ring = &log->ring;

@@ -149,6 +149,42 @@ static void files_go_after_the_delay(void **state)
     }
 }
 
+/* Damage goes with its segment: what is behind it can be read then, and appended to. */
+static void retention_takes_damage_along(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 95);
+    fixture.config.segment_bytes = 700;
+    fixture_open(&fixture, false, -1);
+    for (int i = 0; i < 20; i++)
+        fixture_append(fixture.log, 2, 0);
+    assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
+    fixture_close(&fixture, false);
+    simulated_storage_rot(fixture.disk, FIXTURE_DIRECTORY "/00000000000000000000.log", 300, 1);
+    fixture_open(&fixture, false, 0);
+    int64_t damaged = log_damage(fixture.log).offset;
+    assert_true(damaged >= 0 && damaged < 40);
+    log_visible_advance(fixture.log, 40);
+    fixture.config.retention_bytes = 900;
+    log_configure(fixture.log, &fixture.config);
+
+    uint32_t deleted = 0;
+    assert_int_equal(log_retention(fixture.log, SIMULATED_WALL_CLOCK_MS, &deleted), ERROR_NONE);
+
+    assert_true(deleted > 0);
+    assert_int_equal(log_damage(fixture.log).offset, -1);
+    int64_t start = log_start_offset(fixture.log);
+    assert_true(start > damaged);
+    enum error error;
+    assert_int_equal(fixture_read_from(fixture.log, start, LOG_READ_VISIBLE, &error), 40);
+    assert_int_equal(error, ERROR_NONE);
+    fixture_append(fixture.log, 1, 0);
+    log_visible_advance(fixture.log, 41);
+    assert_int_equal(fixture_read_from(fixture.log, start, LOG_READ_VISIBLE, &error), 41);
+    fixture_done(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_start_can_be_moved),
         cmocka_unit_test(a_clock_in_the_past_deletes_nothing),
         cmocka_unit_test(files_go_after_the_delay),
+        cmocka_unit_test(retention_takes_damage_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
