@@ -105,7 +105,7 @@ void partition_isr_change_ended(struct partition *partition, enum error error)
 {
     ASSERT(partition->isr_changing);
     partition->isr_changing = false;
-    if (partition->role != PARTITION_LEADER)
+    if (partition->role != PARTITION_LEADER || partition->deleted)
         return;
     bool unknown = error == ERROR_REQUEST_TIMED_OUT || error == ERROR_NETWORK ||
                    error == ERROR_NOT_CONTROLLER || error == ERROR_CLOSING;

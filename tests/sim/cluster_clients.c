@@ -204,6 +204,8 @@ static void acknowledged(struct client_producer *producer, int64_t base_offset)
     cluster->acknowledged += producer->count;
     uint64_t facts[] = {producer->index, producer->number, (uint64_t)base_offset};
     cluster->trace = simulated_hash(cluster->trace, facts, sizeof facts);
+    cluster_say(cluster, "producer %u record %u: at offset %" PRId64 " of t-%d", producer->index,
+                producer->number, base_offset, producer->partition);
     producer->number += producer->count;
     producer->count = 0;
     buffer_unref(producer->bytes);
