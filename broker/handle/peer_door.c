@@ -13,6 +13,17 @@
 
 /* ---- refusing ---- */
 
+enum { NODE_NAME_BYTES = 24 };
+
+/* "node 3", or what has no id yet. */
+static const char *node_name(int32_t node_id, char name[NODE_NAME_BYTES])
+{
+    if (node_id < 0)
+        return "a new node";
+    (void)snprintf(name, NODE_NAME_BYTES, "node %d", node_id);
+    return name;
+}
+
 /* Where a response has its error. Messages go out as the operator reads them here: the one at the
  * other end sees the same line. */
 struct peer_answer {
@@ -134,19 +145,20 @@ static bool foreign(const struct peer_transcript *said)
 static void refuse_unproved(struct request *request, struct peer_answer answer)
 {
     const struct peer_transcript *said = &request->door->transcript;
+    char name[NODE_NAME_BYTES];
     char asking[UUID_TEXT_BYTES];
     char answering[UUID_TEXT_BYTES];
     uuid_to_text(&said->asking.cluster_id, asking);
     uuid_to_text(&said->answering.cluster_id, answering);
     if (foreign(said))
         refuse(request, answer, ERROR_CLUSTER_AUTHORIZATION_FAILED,
-               "node %d has another token and is of cluster %s, this is %s: correct "
+               "%s has another token and is of cluster %s, this is %s: correct "
                "topicfs.nodes there",
-               said->asking.node_id, asking, answering);
+               node_name(said->asking.node_id, name), asking, answering);
     else
         refuse(request, answer, ERROR_CLUSTER_AUTHORIZATION_FAILED,
-               "node %d has another token: copy the file topicfs.token.file names from this node",
-               said->asking.node_id);
+               "%s has another token: copy the file topicfs.token.file names from this node",
+               node_name(said->asking.node_id, name));
 }
 
 /* A node with the token: whether it is who it says, and wants this node. */
@@ -156,14 +168,15 @@ static bool refuse_misfit(struct request *request, struct peer_answer answer)
     const struct peer_identity *asking = &said->asking;
     const struct peer_identity *answering = &said->answering;
     bool same_uuid = uuid_equals(&asking->node_uuid, &answering->node_uuid);
+    char name[NODE_NAME_BYTES];
     if (foreign(said)) {
         char theirs[UUID_TEXT_BYTES];
         char ours[UUID_TEXT_BYTES];
         uuid_to_text(&asking->cluster_id, theirs);
         uuid_to_text(&answering->cluster_id, ours);
         refuse(request, answer, ERROR_INCONSISTENT_CLUSTER_ID,
-               "node %d is of cluster %s, this is %s: correct topicfs.nodes there", asking->node_id,
-               theirs, ours);
+               "%s is of cluster %s, this is %s: correct topicfs.nodes there",
+               node_name(asking->node_id, name), theirs, ours);
         return true;
     }
     if (asking->node_id >= 0 && asking->node_id == answering->node_id && !same_uuid) {
@@ -172,16 +185,19 @@ static bool refuse_misfit(struct request *request, struct peer_answer answer)
                asking->node_id);
         return true;
     }
-    if (same_uuid && asking->node_id != answering->node_id && asking->node_id >= 0) {
+    if (same_uuid && asking->node_id != answering->node_id && asking->node_id >= 0 &&
+        answering->node_id >= 0) {
         refuse(request, answer, ERROR_DUPLICATE_BROKER_REGISTRATION,
                "node %d runs on a copy of this node's data directory: start it with an empty one",
                asking->node_id);
         return true;
     }
     if (said->target_node_id >= 0 && said->target_node_id != answering->node_id) {
+        char own_name[NODE_NAME_BYTES];
         refuse(request, answer, ERROR_BROKER_ID_NOT_REGISTERED,
-               "node %d looks for node %d here, this is node %d: its address has changed",
-               asking->node_id, said->target_node_id, answering->node_id);
+               "%s looks for node %d here, this is %s: its address has changed",
+               node_name(asking->node_id, name), said->target_node_id,
+               node_name(answering->node_id, own_name));
         return true;
     }
     return false;
@@ -256,9 +272,10 @@ void handle_peer_proof(struct request *request)
     if (member && refuse_stale(request, answer))
         return;
     if (!member && door->purpose == PEER_RAFT) {
+        char name[NODE_NAME_BYTES];
         refuse(request, answer, ERROR_INCONSISTENT_CLUSTER_ID,
-               "Raft from node %d, which has no place in the cluster yet",
-               door->transcript.asking.node_id);
+               "Raft from %s, which has no place in the cluster yet",
+               node_name(door->transcript.asking.node_id, name));
         return;
     }
     door_open(request, response);

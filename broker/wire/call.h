@@ -7,7 +7,8 @@
  * The contract of base/executor.h holds: the caller owns the struct until `done`, which comes
  * exactly once, as a task inside the monitor, never from inside call_start. Requests on one channel
  * to one node are sent in the order they were started. On CALL_REPLICA they are answered in that
- * order, on the other channels each when it is done: none waits behind another. */
+ * order, on the other channels each when it is done: none waits behind another. Every request must
+ * be one that is answered (no Produce with acks=0). */
 #ifndef BROKER_WIRE_CALL_H
 #define BROKER_WIRE_CALL_H
 
