@@ -144,10 +144,10 @@ TESTS_LANDING = ("broker/handle/cluster_", "broker/handle/node_", "broker/handle
                  "broker/handle/propose.c")
 
 # Configuration keys that the cluster is to read. Nothing reads them yet.
-KEYS_AWAITED = re.compile(r"auto\.leader\.rebalance\.|broker\.(heartbeat|session)\.|controlled\.shutdown\."
-                          r"|controller\.quorum\.|inter\.broker\.|leader\.imbalance\.|replica\."
+KEYS_AWAITED = re.compile(r"broker\.(heartbeat|session)\.|controlled\.shutdown\."
+                          r"|controller\.quorum\.|inter\.broker\.|replica\."
                           r"|(follower|leader)\.replication\.throttled\.|request\.timeout\.ms"
-                          r"|topicfs\.(balance|voter)\.|unclean\.leader\.")
+                          r"|unclean\.leader\.")
 
 # Files that keep state of their own outside any struct, and why.
 MUTABLE_GLOBALS = {

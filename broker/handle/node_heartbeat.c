@@ -60,6 +60,7 @@ void handle_node_heartbeat(struct request *request)
         request_fail(request);
         return;
     }
+    response->nodes = NULL;
     struct membership_answer answer = {.error = ERROR_NOT_CONTROLLER, .fenced = true};
     if (body->node_id != request->requester.peer_node_id)
         answer.error = ERROR_INVALID_REQUEST; /* In the name of another node. */
