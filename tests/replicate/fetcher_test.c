@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole partitions replicated between nodes, by fetchers and sessions. */
+#include "base/memory.h"
 #include "replicate/replicas_fixture.h"
 
 #include <cmocka.h>
@@ -316,6 +317,29 @@ static void a_follower_survives_any_failing_storage_call(void **state)
     }
 }
 
+/* Memory refused anywhere, on either side: what failed is tried again, and the replicas end equal.
+ */
+static void replication_survives_refused_memory(void **state)
+{
+    struct replicas *c = *state;
+    c->config.min_insync_replicas = 1;
+    replicas_make(c, 2, 0);
+    replicas_run_for(c, 100);
+    for (long countdown = 0; countdown < 250; countdown++) {
+        struct replicas_append append;
+        replicas_append_start(c, 0, 0, &append, 3, 400, 1);
+        if (countdown % 50 == 49)
+            replicas_elect(c, 0, 0, "0");
+        memory_fault_arm(countdown);
+        replicas_run_for(c, 60);
+        memory_fault_arm(-1);
+        assert_int_equal(append.done, 1);
+        buffer_unref(append.batch);
+        assert_true(replicas_settle(c, 0, 20000));
+    }
+    replicas_expect_equal(c, 0);
+}
+
 #define FETCHER_TEST(name) cmocka_unit_test_setup_teardown(name, replicas_setup, replicas_teardown)
 
 int main(void)
@@ -336,6 +360,7 @@ int main(void)
         FETCHER_TEST(a_leader_that_hears_late_is_asked_again),
         FETCHER_TEST(a_throttled_follower_keeps_to_its_rate),
         FETCHER_TEST(a_follower_survives_any_failing_storage_call),
+        FETCHER_TEST(replication_survives_refused_memory),
     };
     return cmocka_run_group_tests_name("fetcher", tests, NULL, NULL);
 }

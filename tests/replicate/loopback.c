@@ -21,8 +21,7 @@ struct carried {
     struct call *call; /* NULL once it is ended. */
     struct buffer *bytes;
     struct request request; /* At the target. */
-    bool arrived;
-    bool lost; /* Or its connection went: no answer comes. */
+    bool lost;              /* Or its connection went: no answer comes. */
 };
 
 static struct executor *network(const struct carried *carried)
@@ -30,11 +29,12 @@ static struct executor *network(const struct carried *carried)
     return simulated_executor_seam(carried->from->cluster->network);
 }
 
+/* NULL when memory is refused. */
 static struct buffer *bytes_of(struct outgoing *outgoing)
 {
     struct buffer *buffer = buffer_new((size_t)outgoing->size_bytes);
-    assert_non_null(buffer);
-    for (struct chunk *chunk = outgoing->first; chunk != NULL; chunk = chunk->next) {
+    for (struct chunk *chunk = outgoing->first; buffer != NULL && chunk != NULL;
+         chunk = chunk->next) {
         size_t got = chunk->size;
         if (chunk->data != NULL)
             memcpy(buffer->data + buffer->size, chunk->data, chunk->size);
@@ -46,6 +46,7 @@ static struct buffer *bytes_of(struct outgoing *outgoing)
         buffer->size += got;
     }
     outgoing_done(outgoing);
+    *outgoing = (struct outgoing){0};
     return buffer;
 }
 
@@ -98,13 +99,14 @@ static void answer_arrived(struct timer *timer)
         reader_init(&reader, slice_from(carried->bytes->data + 4, carried->bytes->size - 4));
         error = frame_response_decode(&reader, call->api, call->version, &correlation_id);
         call->response = arena_allocate(&call->arena, call->api->response.size);
-        assert_non_null(call->response);
+        if (call->response == NULL)
+            error = ERROR_OUT_OF_MEMORY;
         if (error == ERROR_NONE) {
             call->api->response.init(call->response);
             error =
                 call->api->response.decode(&reader, call->version, &call->arena, call->response);
         }
-        assert_int_equal(error, ERROR_NONE);
+        assert_true(error == ERROR_NONE || error == ERROR_OUT_OF_MEMORY);
     }
     end(carried, error);
     carried_free(carried);
@@ -124,7 +126,7 @@ static void answered(struct request *request)
     }
     buffer_unref(carried->bytes);
     carried->bytes = error == ERROR_NONE ? bytes_of(&outgoing) : NULL;
-    carried->lost = error != ERROR_NONE;
+    carried->lost = carried->bytes == NULL;
     if (carried->bytes != NULL)
         carried->from->cluster->records_bytes += carried->bytes->size;
     request_done(request);
@@ -142,6 +144,7 @@ static void request_arrived(struct timer *timer)
     }
     struct reader reader;
     struct frame_request head;
+    enum error error;
     struct request *request = &carried->request;
     reader_init(&reader, slice_from(carried->bytes->data + 4, carried->bytes->size - 4));
     assert_int_equal(frame_request_decode(&reader, &head), ERROR_NONE);
@@ -149,9 +152,14 @@ static void request_arrived(struct timer *timer)
     request->requester.peer_node_id = carried->from->id;
     request->frame = buffer_ref(carried->bytes);
     request->done = answered;
-    assert_int_equal(frame_body_decode(&reader, &head, &request->arena, &request->body),
-                     ERROR_NONE);
-    carried->arrived = true;
+    error = frame_body_decode(&reader, &head, &request->arena, &request->body);
+    if (error != ERROR_NONE) {
+        assert_int_equal(error, ERROR_OUT_OF_MEMORY);
+        request_done(request);
+        end(carried, ERROR_NETWORK);
+        carried_free(carried);
+        return;
+    }
     handle_start(request);
 }
 
@@ -167,10 +175,15 @@ static void start(struct caller *caller, struct call *call)
     call->implementation = carried;
     list_push(&node->calls, &carried->link);
     node->calls_started++;
-    assert_int_equal(
-        frame_request_encode(call->api, call->version, 7, slice_of("node"), call->body, &outgoing),
-        ERROR_NONE);
-    carried->bytes = bytes_of(&outgoing);
+    enum error error =
+        frame_request_encode(call->api, call->version, 7, slice_of("node"), call->body, &outgoing);
+    carried->bytes = error == ERROR_NONE ? bytes_of(&outgoing) : NULL;
+    if (carried->bytes == NULL) {
+        outgoing_done(&outgoing);
+        end(carried, ERROR_OUT_OF_MEMORY);
+        carried_free(carried);
+        return;
+    }
     carried->timer.fire = request_arrived;
     executor_timer_start(network(carried), &carried->timer, WAY_MS);
 }
