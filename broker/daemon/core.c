@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order in which a node's parts are made and end. */
+/* The parts of a node's core: made, and ended in the opposite order. */
 #include "daemon/core.h"
 
 #include "base/assertion.h"
 #include "group/group.h"
+#include "handle/cluster_view.h"
 #include "handle/fetch_session.h"
 #include "handle/replica_session.h"
 #include "handle/topic_creation.h"
+
+#include <stdio.h>
+
+/* ---- making ---- */
 
 static uint32_t offsets_partition_count(void *context, bool create)
 {
     return offsets_topic_partitions(context, create);
 }
 
-static enum error partitions_make(struct core *core, const struct core_options *options)
+static enum error partitions_make(struct core *core)
 {
+    const struct core_options *options = &core->options;
     const struct config_set *config = options->config;
+    isr_changes_init(&core->isr, options->catalog, options->node_id);
     struct partition_table_options table = {
         .storage = options->storage,
         .executor = options->executor,
         .directory = options->directory,
         .reporter = options->reporter,
+        .quorum = &core->isr.quorum,
         .node_id = options->node_id,
         .replica_lag_time_max_ms = config_node_number(config, "replica.lag.time.max.ms"),
         .retention_check_interval_ms =
@@ -31,11 +39,11 @@ static enum error partitions_make(struct core *core, const struct core_options *
     return partition_table_new(&table, &core->broker.partitions);
 }
 
-static enum error groups_make(struct core *core, const struct core_options *options)
+static enum error groups_make(struct core *core)
 {
-    const struct config_set *config = options->config;
+    const struct config_set *config = core->options.config;
     struct group_coordinator_options groups = {
-        .executor = options->executor,
+        .executor = core->options.executor,
         .partitions = core->broker.partitions,
         .config =
             {
@@ -60,18 +68,18 @@ static enum error groups_make(struct core *core, const struct core_options *opti
     return group_coordinator_new(&groups, &core->broker.groups);
 }
 
-static enum error parts_make(struct core *core, const struct core_options *options)
+static enum error parts_make(struct core *core)
 {
     struct broker *broker = &core->broker;
-    enum error error = partitions_make(core, options);
+    enum error error = partitions_make(core);
     if (error == ERROR_NONE)
-        error = groups_make(core, options);
+        error = groups_make(core);
     if (error == ERROR_NONE)
-        error =
-            fetch_sessions_new(broker->executor,
-                               (uint32_t)config_node_number(
-                                   options->config, "max.incremental.fetch.session.cache.slots"),
-                               &broker->fetch_sessions);
+        error = fetch_sessions_new(
+            broker->executor,
+            (uint32_t)config_node_number(core->options.config,
+                                         "max.incremental.fetch.session.cache.slots"),
+            &broker->fetch_sessions);
     if (error == ERROR_NONE)
         error =
             replica_sessions_new(broker->executor, broker->partitions, &broker->replica_sessions);
@@ -80,24 +88,89 @@ static enum error parts_make(struct core *core, const struct core_options *optio
     return error;
 }
 
-enum error core_open(struct core *core, const struct core_options *options)
+enum error core_open(struct core *core)
 {
-    struct broker *broker = &core->broker;
-    core->directory = options->directory;
-    broker->executor = options->executor;
-    broker->storage = options->storage;
-    broker->catalog = options->catalog;
-    broker->config = options->config;
-    broker->data_directory = options->data_directory;
-    broker->node_id = options->node_id;
-    enum error error = parts_make(core, options);
+    struct log_directory *directory = core->options.directory;
+    enum error error = parts_make(core);
     if (error != ERROR_NONE)
         return error;
-    if (log_directory_was_clean(options->directory))
-        return partition_table_sort(broker->partitions);
-    if (!options->fresh)
-        partition_table_recover(broker->partitions);
+    if (log_directory_was_clean(directory))
+        return partition_table_sort(core->broker.partitions);
+    if (!core->options.fresh)
+        partition_table_recover(core->broker.partitions);
     return ERROR_NONE;
+}
+
+/* ---- replication ---- */
+
+static int64_t own_epoch(void *context)
+{
+    return ((const struct core *)context)->node_epoch;
+}
+
+/* follower.replication.throttled.replicas: "*", or "PARTITION:NODE" of each. */
+static bool is_throttled(void *context, const char *topic_name, int32_t index)
+{
+    const struct core *core = context;
+    const struct catalog_topic *topic =
+        catalog_topic_find(core->options.catalog, slice_of(topic_name));
+    const char *list = topic == NULL
+                           ? NULL
+                           : config_topic_value(core->broker.config, topic->config,
+                                                "follower.replication.throttled.replicas", NULL);
+    char own[32];
+    (void)snprintf(own, sizeof own, "%d:%d", (int)index, (int)core->options.node_id);
+    struct slice element;
+    while (config_list_next(&list, &element)) {
+        if (slice_equals_text(element, "*") || slice_equals_text(element, own))
+            return true;
+    }
+    return false;
+}
+
+enum error core_join_replication(struct core *core)
+{
+    const struct config_set *config = core->options.config;
+    struct fetchers_options options = {
+        .executor = core->options.executor,
+        .caller = core->options.caller,
+        .partitions = core->broker.partitions,
+        .reporter = core->options.reporter,
+        .config =
+            {
+                .wait_max_ms = config_node_number(config, "replica.fetch.wait.max.ms"),
+                .fetch_max_bytes = (int32_t)config_node_number(config, "replica.fetch.max.bytes"),
+                .response_max_bytes =
+                    (int32_t)config_node_number(config, "replica.fetch.response.max.bytes"),
+                .backoff_min_ms = 20,
+                .backoff_max_ms = config_node_number(config, "replica.fetch.backoff.ms"),
+                .request_timeout_ms = config_node_number(config, "replica.socket.timeout.ms"),
+                .throttled_rate = config_node_number(config, "follower.replication.throttled.rate"),
+            },
+        .node_id = core->options.node_id,
+        .node_epoch = own_epoch,
+        .throttled = is_throttled,
+        .context = core,
+    };
+    partition_table_lease(core->broker.partitions, false); /* Until the controller has answered. */
+    return fetchers_new(&options, &core->fetchers);
+}
+
+void core_node_unreachable(struct core *core, int32_t node_id)
+{
+    if (core->controller != NULL && !core->cluster_stopped)
+        controller_node_unreachable(core->controller, node_id);
+}
+
+/* ---- ending ---- */
+
+bool core_hand_over(struct core *core, int64_t timeout_ms,
+                    void (*done)(void *context, enum error error), void *context)
+{
+    if (core->heartbeat == NULL || core->cluster_stopped)
+        return false;
+    heartbeat_shutdown(core->heartbeat, timeout_ms, done, context);
+    return true;
 }
 
 void core_stop_requests(struct core *core)
@@ -109,9 +182,46 @@ void core_stop_requests(struct core *core)
     core->stopping = true;
 }
 
+void core_stop_cluster(struct core *core)
+{
+    if (core->cluster_stopped)
+        return;
+    core->cluster_stopped = true;
+    if (core->heartbeat != NULL)
+        heartbeat_stop(core->heartbeat);
+    if (core->controller != NULL)
+        controller_stop(core->controller);
+    if (core->fetchers != NULL)
+        fetchers_stop(core->fetchers);
+    if (core->route != NULL)
+        route_stop(core->route);
+}
+
+bool core_quiet(const struct core *core)
+{
+    return (core->heartbeat == NULL || heartbeat_idle(core->heartbeat)) &&
+           (core->controller == NULL || controller_idle(core->controller)) &&
+           (core->fetchers == NULL || fetchers_idle(core->fetchers)) &&
+           (core->route == NULL || route_idle(core->route));
+}
+
+static void cluster_parts_free(struct core *core)
+{
+    heartbeat_free(core->heartbeat);
+    core->heartbeat = NULL;
+    fetchers_free(core->fetchers);
+    core->fetchers = NULL;
+    core->broker.membership = NULL;
+    controller_free(core->controller);
+    core->controller = NULL;
+}
+
 void core_stop(struct core *core)
 {
+    ASSERT(core_quiet(core));
     core_stop_requests(core);
+    core_stop_cluster(core);
+    cluster_parts_free(core);
     broker_follow_stop(core->follower);
     core->follower = NULL;
     if (core->broker.groups == NULL && core->broker.partitions != NULL)
@@ -122,6 +232,8 @@ bool core_idle(struct core *core)
 {
     struct broker *broker = &core->broker;
     ASSERT(core->stopping);
+    if (core->proposing || !isr_changes_idle(&core->isr))
+        return false;
     if (broker->groups != NULL) { /* Groups first: their last offsets are still being written. */
         if (!group_coordinator_idle(broker->groups))
             return false;
@@ -140,10 +252,16 @@ enum error core_close(struct core *core, bool clean)
     broker->replica_sessions = NULL;
     fetch_sessions_free(broker->fetch_sessions);
     broker->fetch_sessions = NULL;
+    cluster_view_free(broker->cluster_view);
+    broker->cluster_view = NULL;
+    if (core->route != NULL)
+        catalog_set_proposer(core->options.catalog, core->options.local);
+    route_free(core->route);
+    core->route = NULL;
     if (broker->partitions == NULL)
         return ERROR_NONE;
     bool all_clean = partition_table_close(broker->partitions, clean);
     broker->partitions = NULL;
-    return all_clean ? log_directory_mark_clean(core->directory)
-                     : log_directory_checkpoint(core->directory);
+    return all_clean ? log_directory_mark_clean(core->options.directory)
+                     : log_directory_checkpoint(core->options.directory);
 }

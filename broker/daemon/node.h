@@ -5,9 +5,10 @@
  *       |                                                   ^
  *       '-- a part refuses: its line is the node's ---------'
  *
- *   start   port bound, data locked and read, engine ready, this node registered, partitions taken
- *           up, port served, mount
- *   stop    mount, port (answers sent), engine, groups, partitions (closed clean), data
+ *   start   port bound, data locked and read, (in a cluster: port served to nodes, cluster found,)
+ *           engine ready, this node registered, partitions taken up, port served, mount
+ *   stop    mount, (leadership handed over,) port (answers sent), heartbeat and fetchers, engine,
+ *           links to other nodes, groups, partitions (closed clean), data
  *
  * Everything here runs on the control loop's thread. */
 #ifndef BROKER_DAEMON_NODE_H
@@ -17,6 +18,7 @@
 #include "daemon/control.h"
 #include "daemon/core.h"
 #include "daemon/data.h"
+#include "daemon/node_cluster.h"
 #include "daemon/settings.h"
 #include "fs/mount.h"
 #include "net/listener.h"
@@ -38,14 +40,21 @@ struct node {
     bool net_started;
     struct catalog *catalog;
     struct engine *engine;
+    struct node_cluster cluster;
     struct core core;
     struct partition_reporter reporter;
     struct mount *mount;
-    struct catalog_proposal proposal; /* Of the start: one at a time. */
+    enum error core_error; /* What the core's start came to, and at which step. */
+    const char *core_step;
 
-    struct control_call proposal_ended;
+    struct control_call cluster_found;
+    struct control_call core_started;
+    struct control_call removed;
+    struct control_call handed_over;
+    struct control_call peers_closed;
     struct control_call port_closed;
     bool port_is_closed;
+    bool core_quietening;
     bool engine_stopping;
     bool engine_is_closed;
     struct control_call stop_asked; /* By the mount. */
@@ -66,6 +75,12 @@ enum error node_start(struct node *node);
 
 /* Something refused after the loop began: remembers why and stops. */
 void node_start_failed(struct node *node, enum error error, const char *step);
+
+/* What other nodes and clients reach the first listener by. */
+int32_t node_advertised_port(const struct node *node);
+
+/* The node knows which cluster it is in: opens the engine. */
+enum error node_cluster_agreed(struct node *node);
 
 /* Begins to stop; again is harmless. */
 void node_stop(struct node *node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting, step by step; each step that waits names the next.
  *
- *   node_start -> engine_ready -> cluster_made -> node_registered -> serve
+ *   node_start -> [node_cluster_find] -> node_cluster_agreed -> engine_ready -> core_start -> serve
  */
 #include "daemon/node.h"
 
@@ -9,12 +9,46 @@
 #include "base/report.h"
 #include "daemon/notify.h"
 #include "daemon/reserve.h"
+#include "net/address.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- the port ---- */
+
+static bool gate_admit(struct request *request)
+{
+    return node_admits(request) && handle_admit(request);
+}
+
+static void gate_start(struct request *request)
+{
+    if (node_admits(request)) {
+        handle_start(request);
+        return;
+    }
+    if (request->requester.nodes_only && request->requester.peer_node_id == PEER_CLIENT)
+        report(REPORT_WARNING, "client_refused", "",
+               "from=%.*s reason=\"this listener is not loopback and clients cannot prove who they "
+               "are\" do=\"connect on the node itself, or set topicfs.insecure=true\"",
+               SLICE_PRINT(request->requester.client_host));
+    request->close_connection = true;
+    request_complete(request);
+}
+
+static bool in_cluster(const struct node *node)
+{
+    return node->settings->cluster.node_count > 0;
+}
+
+/* A name that does not resolve is refused when the port is bound. */
+static bool endpoint_is_loopback(const struct endpoint *endpoint)
+{
+    struct address address;
+    return address_resolve(endpoint->host, endpoint->port, &address, NULL) == ERROR_NONE &&
+           address_is_loopback(&address);
+}
 
 static enum error port_open(struct node *node)
 {
@@ -27,20 +61,29 @@ static enum error port_open(struct node *node)
             .port = settings->listeners[i].port,
             .advertised_host = settings->advertised[i].host,
             .advertised_port = settings->advertised[i].port,
+            .nodes_only = in_cluster(node) && !settings->insecure &&
+                          !endpoint_is_loopback(&settings->listeners[i]),
         };
     struct net_options options = {
         .monitor = node->control.monitor,
         .broker = &node->core.broker,
-        .handler = {handle_supports, handle_admit, handle_prepare, handle_start},
+        .handler = {handle_supports, gate_admit, handle_prepare, gate_start},
         .listeners = listeners,
         .listener_count = settings->listener_count,
         .limits = settings->limits,
+        .raft_accepted = in_cluster(node) ? node_cluster_raft_accepted : NULL,
+        .raft_context = node,
     };
-    enum error error = net_open(&options, &node->net, &node->failure);
-    if (error != ERROR_NONE)
-        return error;
+    return net_open(&options, &node->net, &node->failure);
+}
+
+/* Off loopback only who proves himself is let in, unless the operator says otherwise: clients
+ * cannot yet, nodes of a cluster can. */
+static enum error port_check(struct node *node)
+{
+    const struct settings *settings = node->settings;
     for (uint32_t i = 0; i < settings->listener_count; i++) {
-        if (!settings->insecure && !net_is_loopback(node->net, i))
+        if (!settings->insecure && !in_cluster(node) && !net_is_loopback(node->net, i))
             return failure_because(
                 &node->failure, ERROR_INVALID_CONFIG,
                 "listener %s://%s:%u is not loopback and has no authentication: set "
@@ -51,7 +94,7 @@ static enum error port_open(struct node *node)
     return ERROR_NONE;
 }
 
-static int32_t advertised_port(const struct node *node)
+int32_t node_advertised_port(const struct node *node)
 {
     int32_t port = node->settings->advertised[0].port;
     return port != 0 ? port : net_port(node->net, 0);
@@ -61,31 +104,53 @@ static int32_t advertised_port(const struct node *node)
 
 static void engine_ready(void *context, enum error error);
 
-static enum error engine_begin(struct node *node)
+/* Inside the monitor. */
+static void engine_changed(void *context, const struct engine_state *state)
+{
+    struct node *node = context;
+    if (in_cluster(node))
+        engine_quorum_changed(&node->cluster.quorum, state);
+}
+
+enum error node_cluster_agreed(struct node *node)
 {
     const struct settings *settings = node->settings;
     char directory[PATH_MAX];
     char address[ENDPOINT_HOST_BYTES + 16];
+    struct engine_member members[FOUNDING_MEMBERS_MAX];
     (void)snprintf(directory, sizeof directory, "%s/raft", settings->data_directory);
     (void)snprintf(address, sizeof address, "%s:%d", settings->advertised[0].host,
-                   advertised_port(node));
+                   node_advertised_port(node));
     struct engine_options options = {
         .loop = &node->control.loop,
         .monitor = node->control.monitor,
         .catalog = node->catalog,
         .directory = directory,
-        .node_id = (uint64_t)settings->node_id + 1, /* Raft's ids begin at 1, Kafka's at 0. */
+        .node_id = engine_id_of_node(settings->node_id),
         .address = address,
         .bootstrap = node->data.fresh,
+        .changed = engine_changed,
         .ready = engine_ready,
         .context = node,
     };
+    if (in_cluster(node))
+        node_cluster_engine_options(node, &options, members);
     enum error error = engine_open(&options, &node->engine, &node->failure);
     if (error != ERROR_NONE)
         return failure_at(&node->failure, error, "open %s", directory);
     monitor_enter(node->control.monitor);
+    node->cluster.quorum.engine = node->engine;
     catalog_set_proposer(node->catalog, engine_proposer(node->engine));
     monitor_leave(node->control.monitor);
+    return ERROR_NONE;
+}
+
+static enum error port_serve(struct node *node)
+{
+    enum error error = net_start(node->net, &node->failure);
+    if (error != ERROR_NONE)
+        return failure_at(&node->failure, error, "serve the port");
+    node->net_started = true;
     return ERROR_NONE;
 }
 
@@ -93,19 +158,23 @@ enum error node_start(struct node *node)
 {
     struct executor *executor = monitor_executor(node->control.monitor);
     node->started_ns = executor_monotonic_ns(executor);
-    if (node->settings->cluster.node_count > 0)
-        return failure_because(&node->failure, ERROR_INVALID_CONFIG,
-                               "topicfs.nodes: clusters of several nodes are not supported yet");
     enum error error = port_open(node);
-    if (error != ERROR_NONE)
-        return error;
-    error = data_open(node->settings, executor, &node->data, &node->failure);
+    if (error == ERROR_NONE)
+        error = port_check(node);
+    if (error == ERROR_NONE)
+        error = data_open(node->settings, executor, &node->data, &node->failure);
     if (error != ERROR_NONE)
         return error;
     error = catalog_new(executor, &node->catalog);
     if (error != ERROR_NONE)
         return failure_at(&node->failure, error, "make the catalog");
-    return engine_begin(node);
+    core_init(&node->core, executor, node->catalog, node->settings->config);
+    if (!in_cluster(node))
+        return node_cluster_agreed(node);
+    error = node_cluster_open(node);
+    if (error == ERROR_NONE)
+        error = port_serve(node); /* The other nodes ask before there is a cluster. */
+    return error == ERROR_NONE ? node_cluster_find(node) : error;
 }
 
 /* ---- serving ---- */
@@ -117,24 +186,6 @@ static void partition_reported(struct partition_reporter *reporter, int level, c
     char subject[TOPIC_NAME_BYTES_MAX + 40];
     (void)snprintf(subject, sizeof subject, "topic=%s partition=%d", topic, partition);
     report((enum report_level)level, event, subject, "%s", detail);
-}
-
-/* Everything a handler may reach. Inside the monitor. */
-static enum error core_begin(struct node *node)
-{
-    node->reporter.report = partition_reported;
-    struct core_options options = {
-        .executor = monitor_executor(node->control.monitor),
-        .storage = node->data.storage,
-        .directory = node->data.directory,
-        .catalog = node->catalog,
-        .config = node->settings->config,
-        .data_directory = node->settings->data_directory,
-        .node_id = node->settings->node_id,
-        .reporter = &node->reporter,
-        .fresh = node->data.fresh,
-    };
-    return core_open(&node->core, &options);
 }
 
 static void stop_asked(struct control_call *call)
@@ -184,19 +235,11 @@ static void reserve_begin(struct node *node)
 
 static void serve(struct node *node)
 {
-    monitor_enter(node->control.monitor);
-    enum error error = core_begin(node);
-    monitor_leave(node->control.monitor);
-    if (error != ERROR_NONE) {
-        node_start_failed(node, error, "take up the partitions");
-        return;
-    }
-    error = net_start(node->net, &node->failure);
+    enum error error = node->net_started ? ERROR_NONE : port_serve(node);
     if (error != ERROR_NONE) {
         node_start_failed(node, error, "serve the port");
         return;
     }
-    node->net_started = true;
     error = mount_begin(node);
     if (error != ERROR_NONE) {
         node_start_failed(node, error, "mount");
@@ -226,77 +269,83 @@ static void serve(struct node *node)
     background_ready(node->background);
 }
 
-/* ---- the cluster ---- */
+/* ---- the core ---- */
 
-static struct node *node_of_proposal(struct catalog_proposal *proposal)
+static void core_started_run(struct control_call *call)
 {
-    return container_of(proposal, struct node, proposal);
-}
-
-/* Proposals end inside the monitor, on any thread: their next steps run on the control loop. */
-static void propose(struct node *node, const struct catalog_command *command,
-                    void (*next)(struct control_call *call))
-{
-    node->proposal_ended.run = next;
-    monitor_enter(node->control.monitor);
-    catalog_propose(node->catalog, command, &node->proposal);
-    monitor_leave(node->control.monitor);
-}
-
-static void proposal_done(struct catalog_proposal *proposal)
-{
-    struct node *node = node_of_proposal(proposal);
-    control_post(&node->control, &node->proposal_ended);
-}
-
-static void node_registered(struct control_call *call)
-{
-    struct node *node = container_of(call, struct node, proposal_ended);
+    struct node *node = container_of(call, struct node, core_started);
     if (node->state != NODE_STARTING)
         return;
-    enum error error = node->proposal.outcome.error;
-    if (error != ERROR_NONE) {
-        node_start_failed(node, error, "register the node");
-        return;
-    }
-    serve(node);
+    if (node->core_error != ERROR_NONE)
+        node_start_failed(node, node->core_error, node->core_step);
+    else
+        serve(node);
 }
 
-static void register_node(struct node *node)
+/* Inside the monitor, on any thread: the next steps run on the control loop. */
+static void core_started(void *context, enum error error, const char *step)
+{
+    struct node *node = context;
+    node->core_error = error;
+    node->core_step = step;
+    node->core_started.run = core_started_run;
+    control_post(&node->control, &node->core_started);
+}
+
+static void removed_run(struct control_call *call)
+{
+    struct node *node = container_of(call, struct node, removed);
+    report(REPORT_ERROR, "node_removed", "",
+           "node=%d reason=\"the cluster does not know this node any more\" lost=nothing "
+           "do=\"start it with an empty log.dirs to have it join as a new one\"",
+           node->core.broker.node_id);
+    if (node->state == NODE_STARTING)
+        node_start_failed(node, ERROR_BROKER_ID_NOT_REGISTERED,
+                          "the cluster does not know this node any more");
+    else
+        node_stop(node);
+}
+
+static void core_removed(void *context)
+{
+    struct node *node = context;
+    node->removed.run = removed_run;
+    control_post(&node->control, &node->removed);
+}
+
+static void core_begin(struct node *node)
 {
     const struct settings *settings = node->settings;
-    struct executor *executor = monitor_executor(node->control.monitor);
     const struct log_identity *identity = log_directory_identity(node->data.directory);
-    struct catalog_command command = {
-        .kind = CATALOG_NODE_REGISTER,
-        .id = uuid_random(executor),
-        .wall_clock_ms = executor_wall_clock_ms(executor),
-        .node = {.id = settings->node_id,
-                 .port = advertised_port(node),
-                 .incarnation_id = uuid_random(executor),
-                 .directory_id = identity->directory_id,
-                 .registered_ms = executor_wall_clock_ms(executor)},
-        .node_id = settings->node_id,
-        .clean = node->data.fresh || log_directory_was_clean(node->data.directory),
+    bool cluster = in_cluster(node);
+    node->reporter.report = partition_reported;
+    struct core_options options = {
+        .executor = monitor_executor(node->control.monitor),
+        .storage = node->data.storage,
+        .directory = node->data.directory,
+        .catalog = node->catalog,
+        .local = engine_proposer(node->engine),
+        .config = settings->config,
+        .data_directory = settings->data_directory,
+        .node_id = identity->node_id,
+        .host = settings->advertised[0].host,
+        .port = node_advertised_port(node),
+        .rack = config_node_value(settings->config, "broker.rack", NULL),
+        .version = TOPICFS_VERSION,
+        .reporter = &node->reporter,
+        .fresh = node->data.fresh,
+        .caller = cluster ? peers_caller(node->cluster.peers) : NULL,
+        .quorum = cluster ? &node->cluster.quorum.quorum : NULL,
+        .founders = node->cluster.founding.founder ? node->cluster.founding.member_count : 0,
+        .started = core_started,
+        .removed = core_removed,
+        .context = node,
     };
-    const char *durability = config_node_value(settings->config, "topicfs.durability", NULL);
-    command.node.sync_default = strcmp(durability, "fsync") == 0;
-    (void)snprintf(command.node.host, sizeof command.node.host, "%s", settings->advertised[0].host);
-    const char *rack = config_node_value(settings->config, "broker.rack", NULL);
-    (void)snprintf(command.node.rack, sizeof command.node.rack, "%s", rack == NULL ? "" : rack);
-    propose(node, &command, node_registered);
-}
-
-static void cluster_made(struct control_call *call)
-{
-    struct node *node = container_of(call, struct node, proposal_ended);
-    if (node->state != NODE_STARTING)
-        return;
-    enum error error = node->proposal.outcome.error;
+    monitor_enter(node->control.monitor);
+    enum error error = core_start(&node->core, &options);
+    monitor_leave(node->control.monitor);
     if (error != ERROR_NONE)
-        node_start_failed(node, error, "found the cluster");
-    else
-        register_node(node);
+        node_start_failed(node, error, "put the node together");
 }
 
 /* The catalog holds everything that was committed before; a fresh one learns its cluster's id. */
@@ -309,21 +358,10 @@ static void engine_ready(void *context, enum error error)
         node_start_failed(node, error, "start the metadata quorum");
         return;
     }
-    node->proposal.done = proposal_done;
-    monitor_enter(node->control.monitor);
-    struct uuid cluster_id = catalog_cluster_id(node->catalog);
-    monitor_leave(node->control.monitor);
-    const struct log_identity *identity = log_directory_identity(node->data.directory);
-    if (uuid_is_zero(&cluster_id)) {
-        struct catalog_command command = {
-            .kind = CATALOG_CLUSTER_INIT,
-            .id = uuid_random(monitor_executor(node->control.monitor)),
-            .cluster_id = identity->cluster_id,
-        };
-        propose(node, &command, cluster_made);
-    } else if (!uuid_equals(&cluster_id, &identity->cluster_id)) {
-        node_start_failed(node, ERROR_INCONSISTENT_CLUSTER_ID, "compare raft and meta.properties");
-    } else {
-        register_node(node);
-    }
+    if (in_cluster(node))
+        error = node_cluster_identify(node);
+    if (error != ERROR_NONE)
+        node_start_failed(node, error, "say whose data this is");
+    else
+        core_begin(node);
 }

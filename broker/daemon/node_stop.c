@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping, step by step; also what a failed start goes through, so every part may be missing.
  *
- *   node_stop -> port closed -> engine closed -> partitions idle -> loop ends -> node_done
+ *   node_stop -> [handed over] -> port closed -> core quiet -> engine closed -> [peers closed]
+ *             -> partitions idle -> loop ends -> node_done
  */
 #include "daemon/node.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 enum {
+    HAND_OVER_MS = 15000,    /* For others to take over. */
     PORT_GRACE_MS = 5000,    /* For answers not sent yet. */
     PORT_DEADLINE_MS = 8000, /* Then requests end as the engine does. */
     STOP_DEADLINE_MS = 60000,
@@ -75,6 +77,7 @@ static void partitions_wait(uv_timer_t *timer)
 
 static void partitions_stop(struct node *node)
 {
+    node_cluster_free_transport(node);
     monitor_enter(node->control.monitor);
     core_stop(&node->core);
     monitor_leave(node->control.monitor);
@@ -85,14 +88,25 @@ static void partitions_stop(struct node *node)
     (void)uv_timer_start(&node->stop_timer, partitions_wait, 0, CHECK_INTERVAL_MS);
 }
 
+/* ---- links to other nodes ---- */
+
+static void peers_closed_run(struct control_call *call)
+{
+    struct node *node = container_of(call, struct node, peers_closed);
+    node->cluster.peers_are_closed = true;
+    partitions_stop(node);
+}
+
 /* ---- engine ---- */
 
 static void engine_closed(void *context)
 {
     struct node *node = context;
     node->engine_is_closed = true;
-    if (node->port_is_closed)
-        partitions_stop(node);
+    if (!node->port_is_closed)
+        return;
+    node->peers_closed.run = peers_closed_run;
+    node_cluster_close_peers(node);
 }
 
 static void engine_stop(struct node *node)
@@ -100,10 +114,49 @@ static void engine_stop(struct node *node)
     if (node->engine_stopping)
         return;
     node->engine_stopping = true;
+    monitor_enter(node->control.monitor);
+    node->cluster.quorum.engine = NULL; /* Changes of its members end as CLOSING from now on. */
+    monitor_leave(node->control.monitor);
     if (node->engine != NULL)
         engine_close(node->engine, engine_closed, node);
     else
         engine_closed(node);
+}
+
+/* ---- heartbeat, controller, fetchers ---- */
+
+static void quiet_wait(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    monitor_enter(node->control.monitor);
+    bool quiet = core_quiet(&node->core);
+    monitor_leave(node->control.monitor);
+    if (!quiet && now_ms(node) - node->stop_started_ms < STOP_DEADLINE_MS)
+        return;
+    (void)uv_timer_stop(timer);
+    if (!quiet) {
+        report(REPORT_ERROR, "stop_unclean", "",
+               "reason=\"requests to other nodes do not end\" lost=nothing do=\"the next start "
+               "recovers\"");
+        _exit(EXIT_FAILURE);
+    }
+    engine_stop(node);
+}
+
+/* Every call under way ends, also those that wait at a node that does not answer. */
+static void core_quieten(struct node *node)
+{
+    if (node->core_quietening)
+        return;
+    node->core_quietening = true;
+    monitor_enter(node->control.monitor);
+    core_stop_cluster(&node->core);
+    bool quiet = core_quiet(&node->core);
+    monitor_leave(node->control.monitor);
+    if (quiet || !node->stop_timer_opened)
+        engine_stop(node);
+    else
+        (void)uv_timer_start(&node->stop_timer, quiet_wait, 0, CHECK_INTERVAL_MS);
 }
 
 /* ---- port ---- */
@@ -113,9 +166,9 @@ static void port_closed_run(struct control_call *call)
     struct node *node = container_of(call, struct node, port_closed);
     node->port_is_closed = true;
     if (node->engine_is_closed)
-        partitions_stop(node);
+        engine_closed(node);
     else
-        engine_stop(node);
+        core_quieten(node);
 }
 
 /* On a loop's thread. */
@@ -128,7 +181,52 @@ static void port_closed(void *context)
 /* A request that waits for the quorum ends when the engine does. */
 static void port_waited(uv_timer_t *timer)
 {
-    engine_stop(timer->data);
+    core_quieten(timer->data);
+}
+
+static void port_stop(struct node *node)
+{
+    monitor_enter(node->control.monitor);
+    node_cluster_stop_finding(node);
+    core_stop_requests(&node->core);
+    monitor_leave(node->control.monitor);
+    node->port_closed.run = port_closed_run;
+    if (node->net_started) {
+        (void)uv_timer_start(&node->stop_timer, port_waited, PORT_DEADLINE_MS, 0);
+        net_close(node->net, PORT_GRACE_MS, port_closed, node);
+    } else {
+        port_closed_run(&node->port_closed);
+    }
+}
+
+/* ---- leadership ---- */
+
+static void handed_over_run(struct control_call *call)
+{
+    port_stop(container_of(call, struct node, handed_over));
+}
+
+/* Inside the monitor. Also when nobody could take over: the node stops all the same. */
+static void handed_over(void *context, enum error error)
+{
+    struct node *node = context;
+    if (error != ERROR_NONE)
+        report(REPORT_WARNING, "handover_incomplete", "",
+               "reason=\"%s\" lost=nothing do=\"partitions of this node wait for an election\"",
+               error_text(error));
+    control_post(&node->control, &node->handed_over);
+}
+
+/* Others lead what this node leads before it goes (controlled.shutdown.enable). */
+static bool hand_over(struct node *node)
+{
+    if (!config_node_boolean(node->settings->config, "controlled.shutdown.enable"))
+        return false;
+    node->handed_over.run = handed_over_run;
+    monitor_enter(node->control.monitor);
+    bool begun = core_hand_over(&node->core, HAND_OVER_MS, handed_over, node);
+    monitor_leave(node->control.monitor);
+    return begun;
 }
 
 void node_stop(struct node *node)
@@ -140,21 +238,13 @@ void node_stop(struct node *node)
     node->stop_started_ms = now_ms(node);
     if (ran) {
         notify_service_manager("STOPPING=1");
-        report(REPORT_INFO, "node_stopping", "", "node=%d", node->settings->node_id);
+        report(REPORT_INFO, "node_stopping", "", "node=%d", node->core.broker.node_id);
     }
     mount_close(node->mount);
-    monitor_enter(node->control.monitor);
-    core_stop_requests(&node->core);
-    monitor_leave(node->control.monitor);
     node->stop_timer_opened = uv_timer_init(&node->control.loop, &node->stop_timer) == 0;
     node->stop_timer.data = node;
-    node->port_closed.run = port_closed_run;
-    if (node->net_started) {
-        (void)uv_timer_start(&node->stop_timer, port_waited, PORT_DEADLINE_MS, 0);
-        net_close(node->net, PORT_GRACE_MS, port_closed, node);
-    } else {
-        port_closed_run(&node->port_closed);
-    }
+    if (!ran || !hand_over(node))
+        port_stop(node);
 }
 
 void node_done(struct node *node)
@@ -164,8 +254,9 @@ void node_done(struct node *node)
     fetch_sessions_free(node->core.broker.fetch_sessions);
     if (node->engine != NULL)
         engine_free(node->engine);
+    node_cluster_done(node);
     if (node->state == NODE_STOPPED && node->net_started && node->failure.code == ERROR_NONE) {
-        report(REPORT_INFO, "node_stopped", "", "node=%d took_ms=%lld", node->settings->node_id,
+        report(REPORT_INFO, "node_stopped", "", "node=%d took_ms=%lld", node->core.broker.node_id,
                (long long)(now_ms(node) - node->stop_started_ms));
         (void)unlink(node->settings->pid_file);
     }

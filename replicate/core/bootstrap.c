@@ -46,6 +46,9 @@ struct bootstrap {
     char rack[64];
     bool joining;
     bool finished;
+    struct task done_task; /* Posted: tells the end. */
+    enum error error;
+    struct failure failure;
     bool stopped;
     uint32_t calls; /* Under way. */
 };
@@ -113,13 +116,23 @@ static void cancel_queries(struct bootstrap *bootstrap)
     }
 }
 
+static void done_told(struct task *task)
+{
+    struct bootstrap *bootstrap = container_of(task, struct bootstrap, done_task);
+    bootstrap->options.done(bootstrap->options.context, bootstrap->error, &bootstrap->failure);
+}
+
+/* The owner may stop the bootstrap when it is told: so not from inside what still uses it. */
 static void finish(struct bootstrap *bootstrap, enum error error, const struct failure *failure)
 {
     ASSERT(!bootstrap->finished);
     bootstrap->finished = true;
     executor_timer_stop(bootstrap->options.executor, &bootstrap->timer);
     cancel_queries(bootstrap);
-    bootstrap->options.done(bootstrap->options.context, error, failure);
+    bootstrap->error = error;
+    bootstrap->failure = *failure;
+    bootstrap->done_task.run = done_told;
+    executor_post(bootstrap->options.executor, &bootstrap->done_task);
 }
 
 /* What was agreed is written down, then it counts. */
@@ -305,15 +318,16 @@ static void join(struct bootstrap *bootstrap)
 static void formed_answered(struct bootstrap *bootstrap, const struct bootstrap_peer *peer,
                             const struct cluster_query_response *response)
 {
-    struct founding founding = {.founder = true, .cluster_id = response->cluster_id};
+    struct founding founding = {.cluster_id = response->cluster_id};
     for (uint32_t i = 0; i < response->members_count; i++)
         member_copy(&founding, response->members[i].node_id, response->members[i].host,
                     response->members[i].port, &response->members[i].node_uuid);
     const struct founding_member *own =
         founding_member_of(&founding, &bootstrap->founding->node_uuid);
     if (own != NULL) {
+        /* It was counted among the founders before it knew; the log of all of them begins alike. */
+        founding.founder = (uint64_t)response->list_hash == bootstrap->list_hash;
         founding.node_id = own->node_id;
-        founding.founder = false; /* The others have the log's beginning: it comes from them. */
         agree(bootstrap, &founding);
         return;
     }
@@ -375,10 +389,12 @@ static void query(struct bootstrap *bootstrap, struct bootstrap_peer *peer)
 
 static const char *hindrance(const struct bootstrap *bootstrap, const struct bootstrap_peer *peer)
 {
+    if (peer->error == ERROR_LEADER_NOT_AVAILABLE)
+        return "it does not answer";
     if (peer->error != ERROR_NONE)
         return error_text(peer->error);
     if (uuid_is_zero(&peer->uuid))
-        return "no answer";
+        return "it does not answer";
     if (peer->formed)
         return "it is in a cluster, which takes this node in";
     if (peer->list_hash != bootstrap->list_hash)
@@ -445,6 +461,7 @@ enum error bootstrap_new(const struct bootstrap_options *options, struct foundin
     bootstrap->founding = founding;
     bootstrap->peers = peers;
     bootstrap->timer.fire = round_begin;
+    list_init(&bootstrap->done_task.link);
     bootstrap->list_hash = bootstrap_list_hash(options->addresses, options->address_count);
     (void)snprintf(bootstrap->own_address, sizeof bootstrap->own_address, "%s:%u",
                    options->advertised.host, options->advertised.port);
@@ -471,6 +488,7 @@ void bootstrap_stop(struct bootstrap *bootstrap)
     if (bootstrap == NULL)
         return;
     bootstrap->stopped = true;
+    list_remove(&bootstrap->done_task.link);
     executor_timer_stop(bootstrap->options.executor, &bootstrap->timer);
     cancel_queries(bootstrap);
     if (bootstrap->joining)

@@ -45,6 +45,7 @@ struct heartbeat {
     struct timer shutdown_timer;
     struct task shutdown_task;
     bool shutdown_answering;
+    int64_t shutdown_heard_ms; /* A controller last answered, or it began. */
     enum error shutdown_error;
     void (*shutdown_done)(void *context, enum error error);
     void *shutdown_context;
@@ -147,6 +148,7 @@ static void take_answer(struct heartbeat *heartbeat, const struct membership_ans
     }
     switch (answer->error) {
     case ERROR_NONE:
+        heartbeat->shutdown_heard_ms = now_ms(heartbeat);
         heartbeat->lease_until_ms =
             answer->fenced
                 ? 0
@@ -273,6 +275,10 @@ static void beat(struct timer *timer)
     struct heartbeat *heartbeat = container_of(timer, struct heartbeat, beat_timer);
     if (heartbeat->calling || heartbeat->epoch < 0)
         return; /* The answer goes on. */
+    /* The last node of a cluster that stops has nobody to ask. */
+    if (heartbeat->shutdown == SHUTDOWN_ASKING &&
+        now_ms(heartbeat) - heartbeat->shutdown_heard_ms > heartbeat->options.session_timeout_ms)
+        shutdown_end(heartbeat, ERROR_REQUEST_TIMED_OUT);
     if (quorum_leads(heartbeat->options.quorum))
         ask_here(heartbeat);
     else if (leader_elsewhere(heartbeat) >= 0)
@@ -344,6 +350,7 @@ void heartbeat_shutdown(struct heartbeat *heartbeat, int64_t timeout_ms,
     ASSERT(heartbeat->shutdown == SHUTDOWN_NONE);
     ASSERT(!heartbeat->stopped);
     heartbeat->shutdown = SHUTDOWN_TRANSFERRING;
+    heartbeat->shutdown_heard_ms = now_ms(heartbeat);
     heartbeat->shutdown_done = done;
     heartbeat->shutdown_context = context;
     executor_timer_start(heartbeat->options.executor, &heartbeat->shutdown_timer, timeout_ms);

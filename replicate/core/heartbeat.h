@@ -57,7 +57,8 @@ bool heartbeat_fenced(const struct heartbeat *heartbeat);
 
 /* Controlled shutdown: leadership of the quorum is handed on, then the controller is asked to move
  * this node's partitions; `done` comes once, as a task: NONE when it may stop, REQUEST_TIMED_OUT
- * after `timeout_ms`, CLOSING by heartbeat_stop. Once. */
+ * after `timeout_ms`, or when no controller has answered for a session timeout, CLOSING by
+ * heartbeat_stop. Once. */
 void heartbeat_shutdown(struct heartbeat *heartbeat, int64_t timeout_ms,
                         void (*done)(void *context, enum error error), void *context);
 

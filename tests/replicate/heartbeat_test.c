@@ -387,11 +387,28 @@ static void a_shutdown_has_a_deadline(void **state)
     f->cluster.nodes[1].reach = CLUSTER_SILENT;
     cluster_run_for(&f->cluster, 100);
     int64_t began_ms = now_ms(f);
-    heartbeat_shutdown(f->heartbeat, 3000, shutdown_done, f);
+    heartbeat_shutdown(f->heartbeat, 1000, shutdown_done, f);
     cluster_run_for(&f->cluster, 10000);
     assert_int_equal(f->shutdown_count, 1);
     assert_int_equal(f->shutdown_error, ERROR_REQUEST_TIMED_OUT);
-    assert_int_equal(f->shutdown_ms - began_ms, 3000);
+    assert_int_equal(f->shutdown_ms - began_ms, 1000);
+}
+
+/* The last node of a cluster that stops: a session timeout without an answer is long enough. */
+static void a_shutdown_that_nobody_hears_of_ends_early(void **state)
+{
+    struct fixture *f = *state;
+    cluster_elect(&f->cluster, 1);
+    heartbeat_start(f->heartbeat, EPOCH);
+    cluster_run_for(&f->cluster, 100);
+    f->cluster.nodes[1].reach = CLUSTER_SILENT;
+    int64_t began_ms = now_ms(f);
+    heartbeat_shutdown(f->heartbeat, 60000, shutdown_done, f);
+    cluster_run_for(&f->cluster, 20000);
+    assert_int_equal(f->shutdown_count, 1);
+    assert_int_equal(f->shutdown_error, ERROR_REQUEST_TIMED_OUT);
+    assert_true(f->shutdown_ms - began_ms >= SESSION_MS);
+    assert_true(f->shutdown_ms - began_ms <= 3 * SESSION_MS);
 }
 
 /* Stopping ends a shutdown and a call under way, and nothing is told any more. */
@@ -461,6 +478,7 @@ int main(void)
         TEST(a_controller_hands_on_before_it_stops),
         TEST(a_controller_that_stays_asks_itself),
         TEST(a_shutdown_has_a_deadline),
+        TEST(a_shutdown_that_nobody_hears_of_ends_early),
         TEST(stopping_ends_everything),
         TEST(every_refused_allocation_is_survived),
     };
