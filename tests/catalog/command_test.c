@@ -185,6 +185,42 @@ static void a_newer_version_is_not_damage(void **state)
     memory_free(bytes);
 }
 
+/* Commands in the log of the single-node release: a registration loses nothing, a fence means any.
+ */
+static void commands_of_the_first_version_are_read(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, ARENA_BYTES);
+    static const struct {
+        enum catalog_command_kind kind;
+        size_t more; /* Bytes that version 2 has behind. */
+    } cases[] = {{CATALOG_NODE_REGISTER, 3}, {CATALOG_NODE_FENCE, 8}, {CATALOG_TOPIC_CREATE, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct catalog_command command = sample(cases[i].kind), decoded;
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        command.clean = false;
+        assert_int_equal(catalog_command_encode(&command, &bytes, &size), ERROR_NONE);
+        bytes[0] = 1;
+        assert_int_equal(catalog_command_decode(bytes, size - cases[i].more, &arena, &decoded),
+                         ERROR_NONE);
+        assert_int_equal(decoded.kind, cases[i].kind);
+        assert_int_equal(decoded.clean, cases[i].kind == CATALOG_NODE_REGISTER);
+        assert_int_equal(decoded.node_epoch, 0);
+        memory_free(bytes);
+    }
+    struct catalog_command later = sample(CATALOG_NODE_DRAIN), decoded;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(catalog_command_encode(&later, &bytes, &size), ERROR_NONE);
+    bytes[0] = 1;
+    assert_int_equal(catalog_command_decode(bytes, size, &arena, &decoded),
+                     ERROR_UNSUPPORTED_VERSION);
+    memory_free(bytes);
+    arena_done(&arena);
+}
+
 /* Limits are kept on the way in too. */
 static void a_command_that_is_too_large_is_not_encoded(void **state)
 {
@@ -234,6 +270,7 @@ int main(void)
         WITH_CATALOG(damage_anywhere_fails_cleanly),
         cmocka_unit_test(a_hostile_count_is_refused),
         WITH_CATALOG(a_newer_version_is_not_damage),
+        cmocka_unit_test(commands_of_the_first_version_are_read),
         cmocka_unit_test(a_command_that_is_too_large_is_not_encoded),
         cmocka_unit_test(a_refused_heap_is_reported),
     };

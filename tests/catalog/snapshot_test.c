@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots, and that the image is a function of the commands: random histories are replayed,
  * snapshotted anywhere, damaged, and refused memory at every allocation. */
+#include "base/byteorder.h"
+#include "base/crc32c.h"
 #include "base/memory.h"
+#include "catalog/image.h"
 #include "catalog_fixture.h"
 #include "sim/random.h"
 
@@ -222,6 +225,40 @@ static void a_restore_tells_the_difference(void **state)
     memory_free(bytes);
 }
 
+static size_t cut(uint8_t *bytes, size_t size, size_t at, size_t count)
+{
+    memmove(bytes + at, bytes + at + count, size - at - count);
+    return size - count;
+}
+
+/* What the single-node release wrote: no next node id (it follows the nodes), two flags less in a
+ * node, one less in a partition. */
+static void a_snapshot_of_the_first_version_is_read(void **state)
+{
+    struct catalog_fixture *f = *state;
+    enum { NODE_ID_NEXT_AT = 41, NODE_BYTES = 67 };
+    make_topic(f, "orders", 1, 1);
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(catalog_snapshot(f->catalog, &bytes, &size), ERROR_NONE);
+    size_t at = size - 4 - 8 - 4 - 1; /* CRC, hash, no outcomes: the last partition's flag. */
+    size = cut(bytes, size, at, 1);
+    for (int node = 2; node >= 0; node--)
+        size = cut(bytes, size,
+                   (size_t)(NODE_ID_NEXT_AT + 8 + node * (NODE_BYTES + 2) + NODE_BYTES), 2);
+    size = cut(bytes, size, NODE_ID_NEXT_AT, 4);
+    bytes[4] = 1;
+    store_be64(bytes + size - 12, catalog_hash(f->catalog) - hash_node_id(4));
+    store_be32(bytes + size - 4, crc32c(0, bytes, size - 4));
+
+    struct catalog *copy = NULL;
+    assert_int_equal(catalog_new(simulated_executor_seam(f->executor), &copy), ERROR_NONE);
+    assert_int_equal(catalog_restore(copy, bytes, size), ERROR_NONE);
+    assert_same_image(copy, f->catalog);
+    catalog_free(copy);
+    memory_free(bytes);
+}
+
 /* Any byte changed, any length: refused, and the image stays. */
 static void a_damaged_snapshot_is_refused(void **state)
 {
@@ -314,6 +351,7 @@ int main(void)
         WITH_CATALOG(a_replay_from_any_snapshot_gives_the_same_image),
         WITH_CATALOG(the_hash_does_not_depend_on_history),
         WITH_CATALOG(a_restore_tells_the_difference),
+        WITH_CATALOG(a_snapshot_of_the_first_version_is_read),
         WITH_CATALOG(a_damaged_snapshot_is_refused),
         WITH_CATALOG(a_refused_heap_leaves_the_image),
         WITH_CATALOG(an_apply_without_memory_changes_nothing),

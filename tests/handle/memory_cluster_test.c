@@ -2,9 +2,11 @@
 /* Requests about leaders, replicas and nodes, with every allocation refused. */
 #include "handle/memory_sweep.h"
 #include "wire/api_alter_partition_reassignments.h"
+#include "wire/api_describe_quorum.h"
 #include "wire/api_elect_leaders.h"
 #include "wire/api_list_partition_reassignments.h"
 #include "wire/api_unregister_broker.h"
+#include "wire/api_update_features.h"
 
 #include <cmocka.h>
 
@@ -150,13 +152,59 @@ static void unregistrations_survive(void **state)
                                   .error = unregister_error});
 }
 
+static void fill_features(struct broker_fixture *f, struct arena *arena, void *body)
+{
+    struct update_features_request *request = body;
+    (void)f;
+    request->feature_updates = arena_allocate_array(arena, 1, sizeof *request->feature_updates);
+    request->feature_updates_count = 1;
+    update_features_request_feature_update_key_init(&request->feature_updates[0]);
+    request->feature_updates[0].feature = slice_of("metadata.version");
+    request->feature_updates[0].max_version_level = 30;
+}
+
+static int16_t features_error(const void *answer)
+{
+    return ((const struct update_features_response *)answer)->error_code;
+}
+
+static void feature_updates_survive(void **state)
+{
+    (void)state;
+    sweep_handler(&(struct swept){
+        .key = API_UPDATE_FEATURES, .version = 1, .fill = fill_features, .error = features_error});
+}
+
+static void fill_quorum(struct broker_fixture *f, struct arena *arena, void *body)
+{
+    struct describe_quorum_request *request = body;
+    (void)f;
+    request->topics = arena_allocate_array(arena, 1, sizeof *request->topics);
+    request->topics_count = 1;
+    request->topics[0].topic_name = slice_of("__cluster_metadata");
+    request->topics[0].partitions =
+        arena_allocate_array(arena, 1, sizeof *request->topics[0].partitions);
+    request->topics[0].partitions_count = 1;
+}
+
+static int16_t quorum_error(const void *answer)
+{
+    return ((const struct describe_quorum_response *)answer)->topics[0].partitions[0].error_code;
+}
+
+static void quorum_descriptions_survive(void **state)
+{
+    (void)state;
+    sweep_handler(&(struct swept){
+        .key = API_DESCRIBE_QUORUM, .version = 2, .fill = fill_quorum, .error = quorum_error});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elections_survive),
-        cmocka_unit_test(reassignments_survive),
-        cmocka_unit_test(listings_survive),
-        cmocka_unit_test(unregistrations_survive),
+        cmocka_unit_test(elections_survive),       cmocka_unit_test(reassignments_survive),
+        cmocka_unit_test(listings_survive),        cmocka_unit_test(unregistrations_survive),
+        cmocka_unit_test(feature_updates_survive), cmocka_unit_test(quorum_descriptions_survive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
