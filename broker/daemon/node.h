@@ -60,6 +60,7 @@ struct node {
     struct control_call stop_asked; /* By the mount. */
     uv_timer_t stop_timer;          /* Waits for partitions, and the deadline of stopping. */
     int64_t stop_started_ms;
+    int64_t quiet_asked_ms;
     bool stop_timer_opened;
     uv_timer_t reserve_timer; /* While running: looks after the reserve. */
     bool reserve_timer_opened;

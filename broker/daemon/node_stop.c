@@ -18,6 +18,7 @@ enum {
     HAND_OVER_MS = 15000,    /* For others to take over. */
     PORT_GRACE_MS = 5000,    /* For answers not sent yet. */
     PORT_DEADLINE_MS = 8000, /* Then requests end as the engine does. */
+    QUIET_MS = 1000,         /* For requests to other nodes to end by themselves. */
     STOP_DEADLINE_MS = 60000,
     CHECK_INTERVAL_MS = 2,
 };
@@ -75,6 +76,14 @@ static void partitions_wait(uv_timer_t *timer)
     }
 }
 
+static bool core_is_quiet(struct node *node)
+{
+    monitor_enter(node->control.monitor);
+    bool quiet = core_quiet(&node->core);
+    monitor_leave(node->control.monitor);
+    return quiet;
+}
+
 static void partitions_stop(struct node *node)
 {
     node_cluster_free_transport(node);
@@ -88,13 +97,26 @@ static void partitions_stop(struct node *node)
     (void)uv_timer_start(&node->stop_timer, partitions_wait, 0, CHECK_INTERVAL_MS);
 }
 
+/* Engine and links have ended whatever was asked of them: only the word has to get around. */
+static void word_wait(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    if (!core_is_quiet(node))
+        return;
+    (void)uv_timer_stop(timer);
+    partitions_stop(node);
+}
+
 /* ---- links to other nodes ---- */
 
 static void peers_closed_run(struct control_call *call)
 {
     struct node *node = container_of(call, struct node, peers_closed);
     node->cluster.peers_are_closed = true;
-    partitions_stop(node);
+    if (core_is_quiet(node))
+        partitions_stop(node);
+    else
+        (void)uv_timer_start(&node->stop_timer, word_wait, 0, CHECK_INTERVAL_MS);
 }
 
 /* ---- engine ---- */
@@ -125,21 +147,14 @@ static void engine_stop(struct node *node)
 
 /* ---- heartbeat, controller, fetchers ---- */
 
+/* What the quorum was asked may wait for a leader there never is again: the engine's end ends it.
+ */
 static void quiet_wait(uv_timer_t *timer)
 {
     struct node *node = timer->data;
-    monitor_enter(node->control.monitor);
-    bool quiet = core_quiet(&node->core);
-    monitor_leave(node->control.monitor);
-    if (!quiet && now_ms(node) - node->stop_started_ms < STOP_DEADLINE_MS)
+    if (!core_is_quiet(node) && now_ms(node) - node->quiet_asked_ms < QUIET_MS)
         return;
     (void)uv_timer_stop(timer);
-    if (!quiet) {
-        report(REPORT_ERROR, "stop_unclean", "",
-               "reason=\"requests to other nodes do not end\" lost=nothing do=\"the next start "
-               "recovers\"");
-        _exit(EXIT_FAILURE);
-    }
     engine_stop(node);
 }
 
@@ -151,9 +166,9 @@ static void core_quieten(struct node *node)
     node->core_quietening = true;
     monitor_enter(node->control.monitor);
     core_stop_cluster(&node->core);
-    bool quiet = core_quiet(&node->core);
     monitor_leave(node->control.monitor);
-    if (quiet || !node->stop_timer_opened)
+    node->quiet_asked_ms = now_ms(node);
+    if (!node->stop_timer_opened || core_is_quiet(node))
         engine_stop(node);
     else
         (void)uv_timer_start(&node->stop_timer, quiet_wait, 0, CHECK_INTERVAL_MS);

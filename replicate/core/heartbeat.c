@@ -276,7 +276,7 @@ static void beat(struct timer *timer)
     if (heartbeat->calling || heartbeat->epoch < 0)
         return; /* The answer goes on. */
     /* The last node of a cluster that stops has nobody to ask. */
-    if (heartbeat->shutdown == SHUTDOWN_ASKING &&
+    if (heartbeat->shutdown != SHUTDOWN_NONE &&
         now_ms(heartbeat) - heartbeat->shutdown_heard_ms > heartbeat->options.session_timeout_ms)
         shutdown_end(heartbeat, ERROR_REQUEST_TIMED_OUT);
     if (quorum_leads(heartbeat->options.quorum))
