@@ -59,6 +59,7 @@ struct client_producer {
     struct client_call call;
     uint32_t index;
     int32_t partition;
+    int32_t leader_epoch; /* The newest seen. */
     int64_t producer_id;
     uint32_t number, count; /* Of the batch under way; count 0: none. */
     struct buffer *bytes;
@@ -68,6 +69,7 @@ struct client_producer {
 struct client_reader {
     struct client_call call;
     int32_t partition;
+    int32_t leader_epoch; /* The newest seen. */
     int64_t offset;
     int64_t high_watermark;
     int64_t next_ms;
@@ -126,8 +128,8 @@ static void call_go(struct client_call *call, void (*ended)(struct client_call *
     call_start(simulated_executor_seam(call->cluster->client_events), &call->call);
 }
 
-/* What some node's metadata says; -1: none, or nobody to ask. */
-static int32_t leader_of(struct cluster *cluster, int32_t partition)
+/* What some node's metadata says, unless the client has seen newer; -1: none, or nobody to ask. */
+static int32_t leader_of(struct cluster *cluster, int32_t partition, int32_t *epoch)
 {
     struct cluster_node *node =
         &cluster->nodes[random_below(&cluster->random, cluster->node_count)];
@@ -137,6 +139,9 @@ static int32_t leader_of(struct cluster *cluster, int32_t partition)
     struct catalog_partition found;
     if (topic == NULL || !catalog_partition_find(node->catalog, topic, partition, &found))
         return -1;
+    if (found.leader_epoch < *epoch)
+        return -1;
+    *epoch = found.leader_epoch;
     return found.leader;
 }
 
@@ -240,7 +245,7 @@ static void producer_act(struct client_producer *producer, bool finish)
     if (producer->call.in_flight || cluster_now_ms(cluster) < producer->next_ms ||
         (finish && producer->count == 0))
         return;
-    int32_t leader = leader_of(cluster, producer->partition);
+    int32_t leader = leader_of(cluster, producer->partition, &producer->leader_epoch);
     if (leader < 0)
         return;
     if (producer->count == 0) {
@@ -333,7 +338,7 @@ static void reader_act(struct client_reader *reader)
     struct cluster *cluster = reader->call.cluster;
     if (reader->call.in_flight || cluster_now_ms(cluster) < reader->next_ms)
         return;
-    int32_t leader = leader_of(cluster, reader->partition);
+    int32_t leader = leader_of(cluster, reader->partition, &reader->leader_epoch);
     if (leader < 0)
         return;
     struct fetch_request *body =
