@@ -132,12 +132,16 @@ static int64_t retry_ms(const struct heartbeat *heartbeat)
     return delay_ms < RETRY_MS_MIN ? RETRY_MS_MIN : delay_ms;
 }
 
+/* Sooner while something is waited for: to serve, or to be let go. */
 static int64_t next_ms(const struct heartbeat *heartbeat)
 {
-    bool asking = heartbeat->shutdown == SHUTDOWN_ASKING;
-    return asking && heartbeat->options.interval_ms > SHUTDOWN_INTERVAL_MS
-               ? SHUTDOWN_INTERVAL_MS
-               : heartbeat->options.interval_ms;
+    int64_t interval_ms = heartbeat->options.interval_ms;
+    int64_t sooner_ms = interval_ms;
+    if (heartbeat->shutdown == SHUTDOWN_ASKING)
+        sooner_ms = SHUTDOWN_INTERVAL_MS;
+    else if (heartbeat->fenced)
+        sooner_ms = retry_ms(heartbeat);
+    return sooner_ms < interval_ms ? sooner_ms : interval_ms;
 }
 
 static void take_answer(struct heartbeat *heartbeat, const struct membership_answer *answer)
@@ -153,8 +157,8 @@ static void take_answer(struct heartbeat *heartbeat, const struct membership_ans
             answer->fenced
                 ? 0
                 : heartbeat->sent_ms + heartbeat->options.session_timeout_ms * LEASE_PERCENT / 100;
-        beat_in(heartbeat, next_ms(heartbeat));
         tell_fenced(heartbeat, answer->fenced);
+        beat_in(heartbeat, next_ms(heartbeat));
         tell_lease(heartbeat);
         if (answer->should_shutdown)
             shutdown_end(heartbeat, ERROR_NONE);
