@@ -10,7 +10,7 @@ home=${1:-$HOME/topicfs-three}
 program=$PWD/build/broker/daemon/topicfs
 ports=(0 9192 9193 9194)
 nodes=127.0.0.1:${ports[1]},127.0.0.1:${ports[2]},127.0.0.1:${ports[3]}
-lines=${LINES_WRITTEN:-20000}
+lines=${LINES_WRITTEN:-5000}
 writer=
 
 say() {
@@ -104,7 +104,7 @@ echo "formed in $(((${EPOCHREALTIME/[.,]/} - began) / 1000)) ms"
 say "written on node 1, read on node 2"
 mkdir "$(mount_of 1)/greetings"
 echo "hello from node 1" >> "$(mount_of 1)/greetings/0"
-wait_for 10 has_lines "$(mount_of 2)/greetings/0" 1 || refuse "node 2 does not see it"
+wait_for 10 test -e "$(mount_of 2)/greetings/0" && wait_for 10 has_lines "$(mount_of 2)/greetings/0" 1 || refuse "node 2 does not see it"
 cat "$(mount_of 2)/greetings/0"
 
 say "a count of $lines, written through one node while the leader of its partition is killed"
@@ -112,6 +112,7 @@ mkdir "$(mount_of 1)/count"
 wait_for 10 in_sync count 0 1 3 || refuse "the replicas of count/0 are not in sync"
 leader=$(leader_of count 0 1)
 through=$((leader % 3 + 1))
+wait_for 10 test -e "$(mount_of $through)/count/0" || refuse "node $through does not know of count"
 echo "node $leader leads count/0; writing through node $through"
 write_lines "$(mount_of $through)/count/0" &
 writer=$!

@@ -52,6 +52,17 @@ static int64_t segment_bytes(const struct config_set *node, const struct config_
     return config_topic_number(node, topic, "segment.bytes");
 }
 
+/* Never fewer than the cluster goes by when it elects: a node's own value below that would let the
+ * high watermark move while eligible leader replicas are kept (KIP-966). */
+static int32_t min_insync_replicas(const struct broker *broker, const struct config_set *topic)
+{
+    const struct config_set *cluster = catalog_node_config(broker->catalog, -1);
+    int64_t own = config_topic_number(broker->config, topic, "min.insync.replicas");
+    int64_t agreed =
+        cluster == NULL ? 1 : config_topic_number(cluster, topic, "min.insync.replicas");
+    return (int32_t)(own > agreed ? own : agreed);
+}
+
 struct partition_config broker_partition_config(const struct broker *broker,
                                                 const struct config_set *topic)
 {
@@ -77,7 +88,7 @@ struct partition_config broker_partition_config(const struct broker *broker,
             },
         .durability = strcmp(durability, "fsync") == 0 ? PARTITION_FSYNC : PARTITION_REPLICATED,
         .max_message_bytes = (int32_t)config_topic_number(node, topic, "max.message.bytes"),
-        .min_insync_replicas = (int32_t)config_topic_number(node, topic, "min.insync.replicas"),
+        .min_insync_replicas = min_insync_replicas(broker, topic),
         .compacted = list_contains(policy, "compact"),
         .log_append_time = strcmp(timestamp, "LogAppendTime") == 0,
         .timestamp_before_max_ms =

@@ -71,12 +71,37 @@ static void a_partition_that_was_moved_away_leaves(void **state)
     partition_unref(held);
 }
 
+static void set_node_key(struct broker_fixture *f, const char *node, const char *key,
+                         const char *value)
+{
+    struct catalog_pair pair = {.key = slice_of(key), .value = slice_of(value)};
+    struct catalog_command command = {.kind = CATALOG_CONFIG_SET,
+                                      .resource = CATALOG_RESOURCE_NODE,
+                                      .resource_name = slice_of(node),
+                                      .pairs = &pair,
+                                      .pair_count = 1};
+    propose(f, &command);
+}
+
+/* What the cluster elects by binds every node: its own value may only ask for more. */
+static void a_node_asks_for_no_fewer_replicas_than_the_cluster(void **state)
+{
+    struct broker_fixture *f = *state;
+    set_node_key(f, "", "min.insync.replicas", "2");
+    set_node_key(f, "1", "min.insync.replicas", "1");
+    assert_int_equal(broker_partition_config(&f->broker, NULL).min_insync_replicas, 2);
+    set_node_key(f, "1", "min.insync.replicas", "3");
+    assert_int_equal(broker_partition_config(&f->broker, NULL).min_insync_replicas, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_replica_follows_the_leader_the_catalog_names,
                                         broker_fixture_setup, broker_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_partition_that_was_moved_away_leaves,
+                                        broker_fixture_setup, broker_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_node_asks_for_no_fewer_replicas_than_the_cluster,
                                         broker_fixture_setup, broker_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
