@@ -101,15 +101,23 @@ void isr_consider(struct partition *partition)
         list_remove(&partition->isr_link);
 }
 
+/* Said by the command's apply (Kafka: ReplicationControlManager.validateAlterPartitionData). Of
+ * anything else nobody knows what became of the proposal: it counts on. */
+static bool refused_for_certain(enum error error)
+{
+    return error == ERROR_INVALID_UPDATE_VERSION || error == ERROR_FENCED_LEADER_EPOCH ||
+           error == ERROR_INELIGIBLE_REPLICA || error == ERROR_INVALID_REQUEST ||
+           error == ERROR_UNKNOWN_TOPIC_ID || error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ||
+           error == ERROR_NEW_LEADER_ELECTED || error == ERROR_STALE_BROKER_EPOCH;
+}
+
 void partition_isr_change_ended(struct partition *partition, enum error error)
 {
     ASSERT(partition->isr_changing);
     partition->isr_changing = false;
     if (partition->role != PARTITION_LEADER || partition->deleted)
         return;
-    bool unknown = error == ERROR_REQUEST_TIMED_OUT || error == ERROR_NETWORK ||
-                   error == ERROR_NOT_CONTROLLER || error == ERROR_CLOSING;
-    if (unknown)
+    if (error != ERROR_NONE && !refused_for_certain(error))
         partition->isr_uncertain = true;
     struct followers *followers = partition->followers;
     for (uint32_t i = 0; !partition->isr_uncertain && followers != NULL && i < followers->count;

@@ -250,8 +250,9 @@ void partition_replica_each(struct partition *partition,
                             void *context);
 
 /* The ISR change that partition_quorum.change_isr began has ended. ERROR_NONE: the catalog of this
- * node has applied it (partition_table_assign came before). Any other error that the apply gives:
- * it did not happen and will not. REQUEST_TIMED_OUT, NETWORK, NOT_CONTROLLER, CLOSING: unknown. */
+ * node has applied it (partition_table_assign came before). An error that the apply gives
+ * (INVALID_UPDATE_VERSION, FENCED_LEADER_EPOCH, INELIGIBLE_REPLICA and such): it did not happen and
+ * will not. Any other: unknown. */
 void partition_isr_change_ended(struct partition *partition, enum error error);
 
 /* ---- replication: the follower's side ---- */
