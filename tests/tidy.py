@@ -83,6 +83,7 @@ TESTED_ELSEWHERE = {
     "broker/daemon/mount_point.c": PROCESS,
     "broker/daemon/node.c": PROCESS,
     "broker/daemon/node_cluster.c": PROCESS,
+    "broker/daemon/quorum_description.c": PROCESS,
     "broker/daemon/node_start.c": PROCESS,
     "broker/daemon/node_stop.c": PROCESS,
     "broker/daemon/notify.c": PROCESS,

@@ -187,6 +187,8 @@ void core_stop_cluster(struct core *core)
     if (core->cluster_stopped)
         return;
     core->cluster_stopped = true;
+    if (core->broker.executor != NULL)
+        executor_timer_stop(core->broker.executor, &core->register_timer);
     if (core->heartbeat != NULL)
         heartbeat_stop(core->heartbeat);
     if (core->controller != NULL)

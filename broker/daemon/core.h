@@ -52,9 +52,11 @@ struct core {
     struct catalog_proposal proposal; /* Of the start and of registering again: one at a time. */
     const char *step;                 /* What the proposal is for. */
     void (*next)(struct core *core);
-    int64_t node_epoch; /* Of the registration; -1: none yet. */
-    bool opened;        /* The partitions are taken up: requests may come. */
-    bool is_started;    /* `started` was told. */
+    struct timer register_timer; /* Runs while another node has this one's id. */
+    int64_t register_until_ms;   /* Then it is refused. */
+    int64_t node_epoch;          /* Of the registration; -1: none yet. */
+    bool opened;                 /* The partitions are taken up: requests may come. */
+    bool is_started;             /* `started` was told. */
     bool proposing;
     bool stopping;        /* Coordinators take nothing new. */
     bool cluster_stopped; /* No start, heartbeat or controller any more. */

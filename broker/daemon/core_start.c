@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { FOUNDERS_FOR_REPLICAS = 3 };
+enum { FOUNDERS_FOR_REPLICAS = 3, REGISTER_RETRY_MS = 200 };
 
 static void tell_started(struct core *core, enum error error, const char *step)
 {
@@ -86,6 +86,15 @@ static void stale_epoch(struct heartbeat_events *events)
         register_node(core, true);
 }
 
+static void disk_look(void *context, int64_t *ret_total_bytes, int64_t *ret_free_bytes)
+{
+    struct storage_space space;
+    if (storage_space(((struct core *)context)->options.storage, &space) != ERROR_NONE)
+        return;
+    *ret_total_bytes = (int64_t)space.total_bytes;
+    *ret_free_bytes = (int64_t)space.free_bytes;
+}
+
 static enum error heartbeat_make(struct core *core)
 {
     const struct config_set *config = core->options.config;
@@ -105,11 +114,32 @@ static enum error heartbeat_make(struct core *core)
         .interval_ms = config_node_number(config, "broker.heartbeat.interval.ms"),
         .session_timeout_ms = config_node_number(config, "broker.session.timeout.ms"),
         .version = core->options.version,
+        .disk = disk_look,
+        .context = core,
     };
     return heartbeat_new(&options, &core->heartbeat);
 }
 
 /* ---- registering ---- */
+
+static void register_first(struct core *core);
+
+static void register_again(struct timer *timer)
+{
+    register_first(container_of(timer, struct core, register_timer));
+}
+
+/* The session of this node's last life, at another address, may not be over yet. */
+static bool registration_waits(struct core *core)
+{
+    struct executor *executor = core->options.executor;
+    if (core->proposal.outcome.error != ERROR_DUPLICATE_BROKER_REGISTRATION ||
+        executor_monotonic_ms(executor) >= core->register_until_ms)
+        return false;
+    core->register_timer.fire = register_again;
+    executor_timer_start(executor, &core->register_timer, REGISTER_RETRY_MS);
+    return true;
+}
 
 static void registered(struct core *core)
 {
@@ -119,7 +149,7 @@ static void registered(struct core *core)
         heartbeat_start(core->heartbeat, core->node_epoch);
         return;
     }
-    if (proposal_failed(core))
+    if (registration_waits(core) || proposal_failed(core))
         return;
     core->node_epoch = core->proposal.outcome.index;
     enum error error = core_open(core);
@@ -280,6 +310,8 @@ enum error core_start(struct core *core, const struct core_options *options)
 {
     struct broker *broker = &core->broker;
     core->options = *options;
+    core->register_until_ms = executor_monotonic_ms(options->executor) +
+                              2 * config_node_number(options->config, "broker.session.timeout.ms");
     broker->storage = options->storage;
     broker->data_directory = options->data_directory;
     broker->node_id = options->node_id;

@@ -205,6 +205,8 @@ enum error node_cluster_open(struct node *node)
     cluster->formation.ops = &formation_ops;
     node->core.broker.doorkeeper = &cluster->doorkeeper;
     node->core.broker.formation = &cluster->formation;
+    quorum_description_init(&cluster->description, &cluster->quorum, &node->core.broker);
+    node->core.broker.quorum_describe = &cluster->description.describe;
     return links_open(node);
 }
 

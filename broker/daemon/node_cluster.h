@@ -8,6 +8,7 @@
 #ifndef BROKER_DAEMON_NODE_CLUSTER_H
 #define BROKER_DAEMON_NODE_CLUSTER_H
 
+#include "daemon/quorum_description.h"
 #include "handle/membership.h"
 #include "handle/peer_door.h"
 #include "replicate/core/bootstrap.h"
@@ -32,6 +33,7 @@ struct node_cluster {
     bool peers_are_closed;
     struct engine_transport *transport;
     struct engine_quorum quorum;
+    struct quorum_description description;
     enum error bootstrap_error;
     struct failure bootstrap_failure;
 };

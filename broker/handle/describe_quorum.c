@@ -28,7 +28,7 @@ static int64_t end_of(int64_t index)
     return index < 0 ? -1 : index + 1;
 }
 
-static void add_member(void *context, const struct quorum_member *member)
+static void add_member(void *context, const struct quorum_describe_member *member)
 {
     struct described *described = context;
     struct describe_quorum_response_partition_data *answer = &described->answer;
@@ -56,11 +56,11 @@ static void describe_alone(const struct broker *broker, struct quorum_state *ret
     *ret_state = (struct quorum_state){.leader_id = broker->node_id,
                                        .leader_epoch = catalog_applied_term(broker->catalog),
                                        .commit_index = applied};
-    add_member(described, &(struct quorum_member){.node_id = broker->node_id,
-                                                  .voter = true,
-                                                  .log_end_index = applied,
-                                                  .last_fetch_ms = now_ms,
-                                                  .last_caught_up_ms = now_ms});
+    add_member(described, &(struct quorum_describe_member){.node_id = broker->node_id,
+                                                           .voter = true,
+                                                           .log_end_index = applied,
+                                                           .last_fetch_ms = now_ms,
+                                                           .last_caught_up_ms = now_ms});
 }
 
 static enum error describe(const struct broker *broker, struct quorum_state *ret_state,

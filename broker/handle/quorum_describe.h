@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct quorum_member {
+struct quorum_describe_member {
     int32_t node_id;
     bool voter;                /* Else it only follows (a standby). */
     int64_t log_end_index;     /* Its last entry, as far as the leader knows; -1: it does not. */
@@ -28,7 +28,7 @@ struct quorum_describe;
 struct quorum_describe_ops {
     /* Calls `each` for every member. NOT_CONTROLLER: this node does not lead and cannot say. */
     enum error (*describe)(struct quorum_describe *, struct quorum_state *ret_state,
-                           void (*each)(void *context, const struct quorum_member *member),
+                           void (*each)(void *context, const struct quorum_describe_member *member),
                            void *context);
 };
 

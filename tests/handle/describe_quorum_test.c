@@ -71,7 +71,7 @@ struct quorum {
 };
 
 static enum error describe(struct quorum_describe *seam, struct quorum_state *ret_state,
-                           void (*each)(void *context, const struct quorum_member *member),
+                           void (*each)(void *context, const struct quorum_describe_member *member),
                            void *context)
 {
     const struct quorum *quorum = container_of(seam, struct quorum, seam);
@@ -79,11 +79,11 @@ static enum error describe(struct quorum_describe *seam, struct quorum_state *re
         return quorum->error;
     *ret_state = (struct quorum_state){.leader_id = 1, .leader_epoch = 7, .commit_index = 40};
     for (int32_t id = 1; id <= 4; id++)
-        each(context, &(struct quorum_member){.node_id = id,
-                                              .voter = id != 3,
-                                              .log_end_index = id == 4 ? -1 : 40 + id,
-                                              .last_fetch_ms = 1000 + id,
-                                              .last_caught_up_ms = 900 + id});
+        each(context, &(struct quorum_describe_member){.node_id = id,
+                                                       .voter = id != 3,
+                                                       .log_end_index = id == 4 ? -1 : 40 + id,
+                                                       .last_fetch_ms = 1000 + id,
+                                                       .last_caught_up_ms = 900 + id});
     return ERROR_NONE;
 }
 
