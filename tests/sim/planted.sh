@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Bugs planted one at a time in a copy of the tree (tests/sim/planted/*.patch): the simulator catches each of them
-# within a few hundred seeds, and finds nothing without them.
+# within a few hundred seeds, and finds nothing without them. planted_cluster.sh does the same with other folders of
+# patches and their programs.
 limit_seconds=600
 . "$(dirname "$0")/../harness.sh"
 needs git patch meson ninja
 
 seeds=1000
+: "${sets:=planted:simulate}" # folder:program
 tree=$TEST_DIR/tree
 
 copy_tree() {
@@ -15,29 +17,33 @@ copy_tree() {
 }
 
 build_simulator() {
-    ninja -C "$tree/build" tests/sim/simulate > "$TEST_DIR/build.log" 2>&1
+    ninja -C "$tree/build" "tests/sim/$program" > "$TEST_DIR/build.log" 2>&1
 }
 
 # Succeeds when the first seeds show a broken promise or a broken belief (an assertion's abort).
 catches() {
-    timeout 60 "$tree/build/tests/sim/simulate" --seed 1 --count "$seeds" > "$TEST_DIR/$1.log" 2>&1
+    timeout 60 "$tree/build/tests/sim/$program" --seed 1 --count "$seeds" > "$TEST_DIR/$1.log" 2>&1
     [ $? -ne 0 ]
 }
 
 check 'the tree is copied' copy_tree
-check 'the simulator builds' eval \
-    'meson setup "$tree/build" "$tree" -Doptimization=1 > "$TEST_DIR/setup.log" 2>&1 && build_simulator'
-check_not 'nothing is caught without a planted bug' catches none
-for patch in "$source_root"/tests/sim/planted/*.patch; do
-    name=$(basename "$patch" .patch)
-    if ! patch -s -p1 -d "$tree" < "$patch" || ! build_simulator; then
-        fail "$name: the patch applies and builds"
-        tail -n 5 "$TEST_DIR/build.log"
-    else
-        check "$name is caught" catches "$name"
-        echo "  $(grep -h 'BROKEN\|ssert' "$TEST_DIR/$name.log" | head -n 1)"
-    fi
-    patch -s -R -p1 -d "$tree" < "$patch"
+check 'the tree is ready to build' eval \
+    'meson setup "$tree/build" "$tree" -Doptimization=1 > "$TEST_DIR/setup.log" 2>&1'
+for set in $sets; do
+    program=${set#*:}
+    check "$program builds" build_simulator
+    check_not "$program catches nothing without a planted bug" catches none
+    for patch in "$source_root/tests/sim/${set%:*}"/*.patch; do
+        name=$(basename "$patch" .patch)
+        if ! patch -s -p1 -d "$tree" < "$patch" || ! build_simulator; then
+            fail "$name: the patch applies and builds"
+            tail -n 5 "$TEST_DIR/build.log"
+        else
+            check "$name is caught" catches "$name"
+            echo "  $(grep -h 'BROKEN\|ssert\|belief' "$TEST_DIR/$name.log" | head -n 1)"
+        fi
+        patch -s -R -p1 -d "$tree" < "$patch"
+    done
 done
 rm -rf "$tree"
 finish

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Seeds of the simulated quorum: clients, faults, changes of the members, checks.
  *
- *   simulate_quorum --seed N [--count K] [--steps M] [--twice] [--verbose] [--plant BUG] */
+ *   simulate_quorum --seed N [--count K] [--steps M] [--figure8] [--twice] [--verbose]
+ *                   [--plant BUG] */
 #include "sim/quorum.h"
 
 #include "base/assertion.h"
@@ -168,6 +169,12 @@ static void client_act(struct quorum_world *world, struct quorum_client *client,
         node = &world->nodes[random_below(&world->random, QUORUM_NODES)];
     if (node->is_up)
         propose(client, node);
+}
+
+void quorum_clients_act(struct quorum_world *world)
+{
+    for (int i = 0; i < QUORUM_CLIENTS; i++)
+        client_act(world, &world->clients[i], false);
 }
 
 void quorum_forget(struct quorum_world *world, const struct quorum_node *node)
@@ -497,11 +504,13 @@ static void finish(struct quorum_world *world)
             quorum_node_stop(&world->nodes[i]);
 }
 
-static uint64_t run_seed(uint64_t seed, int64_t steps, bool verbose, struct quorum_plants plants)
+static uint64_t run_seed(uint64_t seed, int64_t steps, bool verbose, bool figure8,
+                         struct quorum_plants plants)
 {
     struct quorum_world *world = simulation_allocate(sizeof *world);
     world->seed = seed;
     world->verbose = verbose;
+    world->figure8 = figure8;
     world->plants = plants;
     world->change_at = -1;
     world->clock = (struct simulated_clock){.now_ns = INT64_C(1000) * 1000000,
@@ -510,6 +519,8 @@ static uint64_t run_seed(uint64_t seed, int64_t steps, bool verbose, struct quor
     world->network = simulated_network_new(seed, &world->clock);
     static const uint32_t sizes[] = {1, 3, 3, 3, 5, 5};
     world->founders = sizes[random_below(&world->random, 6)];
+    if (figure8)
+        world->founders = 5;
     faults_choose(world);
     network_choose(world);
     for (int i = 0; i < QUORUM_CLIENTS; i++)
@@ -520,8 +531,8 @@ static uint64_t run_seed(uint64_t seed, int64_t steps, bool verbose, struct quor
         quorum_node_init(world, i, true);
         quorum_node_start(&world->nodes[i]);
     }
-    for (world->step = 0; world->step < steps; world->step++)
-        step(world);
+    for (world->step = 0; world->step < (figure8 ? steps / 10 : steps); world->step++)
+        (figure8 ? quorum_figure8_step : step)(world);
     finish(world);
     for (uint32_t i = 0; i < QUORUM_NODES; i++)
         if (world->nodes[i].disk != NULL)
@@ -549,18 +560,17 @@ static bool plant(struct quorum_plants *plants, const char *name)
 
 int main(int count, char **words)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"steps", required_argument, NULL, 'n'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"twice", no_argument, NULL, 't'},
-                                            {"verbose", no_argument, NULL, 'v'},
-                                            {"plant", required_argument, NULL, 'p'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},  {"steps", required_argument, NULL, 'n'},
+        {"count", required_argument, NULL, 'c'}, {"twice", no_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},     {"plant", required_argument, NULL, 'p'},
+        {"figure8", no_argument, NULL, 'f'},     {NULL, 0, NULL, 0}};
     uint64_t seed = 1;
     uint64_t seeds = 1;
     int64_t steps = STEPS_DEFAULT;
     bool twice = false;
     bool verbose = false;
+    bool figure8 = false;
     struct quorum_plants plants = {false, false};
     int option;
     while ((option = getopt_long(count, words, "", options, NULL)) != -1) {
@@ -574,12 +584,14 @@ int main(int count, char **words)
             twice = true;
         else if (option == 'v')
             verbose = true;
+        else if (option == 'f')
+            figure8 = true;
         else if (option != 'p' || !plant(&plants, optarg))
             return 2;
     }
     for (uint64_t i = 0; i < seeds; i++) {
-        uint64_t trace = run_seed(seed + i, steps, verbose, plants);
-        if (twice && run_seed(seed + i, steps, verbose, plants) != trace) {
+        uint64_t trace = run_seed(seed + i, steps, verbose, figure8, plants);
+        if (twice && run_seed(seed + i, steps, verbose, figure8, plants) != trace) {
             printf("BROKEN seed=%" PRIu64 ": the second run went another way\n", seed + i);
             return 1;
         }

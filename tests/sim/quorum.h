@@ -59,6 +59,7 @@ struct quorum_world {
     uint64_t seed;
     int64_t step;
     bool verbose;
+    bool figure8; /* The schedule of quorum_figure8.c instead of chance. */
     struct quorum_plants plants;
     struct random random;
     struct simulated_clock clock;
@@ -105,10 +106,17 @@ void quorum_fail(const struct quorum_world *world, const char *format, ...)
 void quorum_say(const struct quorum_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Each client does what it may do now. */
+void quorum_clients_act(struct quorum_world *world);
+
 /* What was under way at a node that is gone has an unknown outcome. */
 void quorum_forget(struct quorum_world *world, const struct quorum_node *node);
 
 void quorum_applied(struct quorum_node *node, int64_t index);
 void quorum_check(struct quorum_node *node);
+
+/* ---- quorum_figure8.c ---- */
+
+void quorum_figure8_step(struct quorum_world *world);
 
 #endif

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# As planted.sh, with the bugs that only a cluster shows, or the metadata quorum alone.
+sets='planted_quorum:simulate_quorum planted_cluster:simulate_cluster'
+. "$(dirname "$0")/planted.sh"
