@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+enum { FETCH_BACKOFF_MS_MIN = 20 };
+
 /* ---- making ---- */
 
 static uint32_t offsets_partition_count(void *context, bool create)
@@ -128,32 +130,56 @@ static bool is_throttled(void *context, const char *topic_name, int32_t index)
     return false;
 }
 
+/* As it is in force: static, and over it what was altered since. */
+static struct fetchers_config fetchers_config_of(const struct core *core)
+{
+    const struct config_set *config = core->broker.config;
+    return (struct fetchers_config){
+        .wait_max_ms = config_node_number(config, "replica.fetch.wait.max.ms"),
+        .fetch_max_bytes = (int32_t)config_node_number(config, "replica.fetch.max.bytes"),
+        .response_max_bytes =
+            (int32_t)config_node_number(config, "replica.fetch.response.max.bytes"),
+        .backoff_min_ms = FETCH_BACKOFF_MS_MIN,
+        .backoff_max_ms = config_node_number(config, "replica.fetch.backoff.ms"),
+        .request_timeout_ms = config_node_number(config, "replica.socket.timeout.ms"),
+        .throttled_rate = config_node_number(config, "follower.replication.throttled.rate"),
+    };
+}
+
+/* Which replicas are throttled the fetchers ask themselves. */
+static void config_changed(struct catalog_watcher *watcher, enum catalog_resource resource,
+                           struct slice name)
+{
+    struct core *core = container_of(watcher, struct core, watcher);
+    (void)name;
+    if (resource == CATALOG_RESOURCE_GROUP)
+        return;
+    struct fetchers_config config = fetchers_config_of(core);
+    fetchers_configure(core->fetchers, &config);
+}
+
 enum error core_join_replication(struct core *core)
 {
-    const struct config_set *config = core->options.config;
     struct fetchers_options options = {
         .executor = core->options.executor,
         .caller = core->options.caller,
         .partitions = core->broker.partitions,
         .reporter = core->options.reporter,
-        .config =
-            {
-                .wait_max_ms = config_node_number(config, "replica.fetch.wait.max.ms"),
-                .fetch_max_bytes = (int32_t)config_node_number(config, "replica.fetch.max.bytes"),
-                .response_max_bytes =
-                    (int32_t)config_node_number(config, "replica.fetch.response.max.bytes"),
-                .backoff_min_ms = 20,
-                .backoff_max_ms = config_node_number(config, "replica.fetch.backoff.ms"),
-                .request_timeout_ms = config_node_number(config, "replica.socket.timeout.ms"),
-                .throttled_rate = config_node_number(config, "follower.replication.throttled.rate"),
-            },
+        .config = fetchers_config_of(core),
         .node_id = core->options.node_id,
         .node_epoch = own_epoch,
         .throttled = is_throttled,
         .context = core,
     };
     partition_table_lease(core->broker.partitions, false); /* Until the controller has answered. */
-    return fetchers_new(&options, &core->fetchers);
+    enum error error = fetchers_new(&options, &core->fetchers);
+    if (error != ERROR_NONE)
+        return error;
+    /* Behind the follower of the catalog, which keeps broker.config. */
+    core->watcher = (struct catalog_watcher){.config_changed = config_changed};
+    catalog_watch(core->options.catalog, &core->watcher);
+    core->watching = true;
+    return ERROR_NONE;
 }
 
 void core_node_unreachable(struct core *core, int32_t node_id)
@@ -193,6 +219,9 @@ void core_stop_cluster(struct core *core)
         heartbeat_stop(core->heartbeat);
     if (core->controller != NULL)
         controller_stop(core->controller);
+    if (core->watching)
+        catalog_unwatch(core->options.catalog, &core->watcher);
+    core->watching = false;
     if (core->fetchers != NULL)
         fetchers_stop(core->fetchers);
     if (core->route != NULL)

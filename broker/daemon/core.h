@@ -68,6 +68,8 @@ struct core {
     struct heartbeat_events events;
     struct fetchers *fetchers;
     struct isr_changes isr;
+    struct catalog_watcher watcher; /* Of configurations that replication goes by. */
+    bool watching;
 };
 
 /* Before anything else: what requests between nodes need before the core is open. */

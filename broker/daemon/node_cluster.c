@@ -177,7 +177,8 @@ static enum error links_open(struct node *node)
     if (error != ERROR_NONE)
         return error;
     char address[ENDPOINT_HOST_BYTES + 16];
-    (void)snprintf(address, sizeof address, "%s:%d", node->settings->advertised[0].host,
+    (void)snprintf(address, sizeof address, "%s:%d",
+                   node->settings->advertised[node->settings->node_listener].host,
                    node_advertised_port(node));
     struct engine_transport_options transport = {
         .loop = &node->control.loop, .peers = cluster->peers, .address = address};
@@ -256,7 +257,8 @@ static void bootstrap_waits(void *context, const char *text)
 static struct bootstrap_address advertised_of(struct node *node)
 {
     struct bootstrap_address address = {.port = (uint16_t)node_advertised_port(node)};
-    (void)snprintf(address.host, sizeof address.host, "%s", node->settings->advertised[0].host);
+    (void)snprintf(address.host, sizeof address.host, "%s",
+                   node->settings->advertised[node->settings->node_listener].host);
     return address;
 }
 

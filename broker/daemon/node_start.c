@@ -96,8 +96,8 @@ static enum error port_check(struct node *node)
 
 int32_t node_advertised_port(const struct node *node)
 {
-    int32_t port = node->settings->advertised[0].port;
-    return port != 0 ? port : net_port(node->net, 0);
+    int32_t port = node->settings->advertised[node->settings->node_listener].port;
+    return port != 0 ? port : net_port(node->net, node->settings->node_listener);
 }
 
 /* ---- the engine ---- */
@@ -119,8 +119,8 @@ enum error node_cluster_agreed(struct node *node)
     char address[ENDPOINT_HOST_BYTES + 16];
     struct engine_member members[FOUNDING_MEMBERS_MAX];
     (void)snprintf(directory, sizeof directory, "%s/raft", settings->data_directory);
-    (void)snprintf(address, sizeof address, "%s:%d", settings->advertised[0].host,
-                   node_advertised_port(node));
+    (void)snprintf(address, sizeof address, "%s:%d",
+                   settings->advertised[settings->node_listener].host, node_advertised_port(node));
     struct engine_options options = {
         .loop = &node->control.loop,
         .monitor = node->control.monitor,
@@ -328,7 +328,7 @@ static void core_begin(struct node *node)
         .config = settings->config,
         .data_directory = settings->data_directory,
         .node_id = identity->node_id,
-        .host = settings->advertised[0].host,
+        .host = settings->advertised[settings->node_listener].host,
         .port = node_advertised_port(node),
         .rack = config_node_value(settings->config, "broker.rack", NULL),
         .version = TOPICFS_VERSION,

@@ -406,6 +406,22 @@ static enum error choose_listeners(struct settings *settings, struct failure *fa
     return ERROR_NONE;
 }
 
+/* inter.broker.listener.name; the first one when it is not set. */
+static enum error choose_node_listener(struct settings *settings, struct failure *failure)
+{
+    const char *name = config_node_value(settings->config, "inter.broker.listener.name", NULL);
+    for (uint32_t i = 0; name != NULL && i < settings->listener_count; i++) {
+        if (strcasecmp(settings->listeners[i].name, name) == 0) {
+            settings->node_listener = i;
+            return ERROR_NONE;
+        }
+    }
+    if (name == NULL)
+        return ERROR_NONE;
+    return failure_because(failure, ERROR_INVALID_CONFIG,
+                           "inter.broker.listener.name: listeners has no %s", name);
+}
+
 /* ---- all ---- */
 
 enum error settings_load(const struct options *options, struct settings *ret_settings,
@@ -425,6 +441,8 @@ enum error settings_load(const struct options *options, struct settings *ret_set
         error = choose_cluster(&settings, failure);
     if (error == ERROR_NONE)
         error = choose_listeners(&settings, failure);
+    if (error == ERROR_NONE)
+        error = choose_node_listener(&settings, failure);
     if (error != ERROR_NONE) {
         settings_done(&settings);
         return error;

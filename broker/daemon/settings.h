@@ -24,6 +24,7 @@ struct settings {
     struct endpoint *listeners;
     struct endpoint *advertised; /* As many as listeners, in their order. */
     uint32_t listener_count;
+    uint32_t node_listener; /* inter.broker.listener.name: where other nodes reach this one. */
     bool insecure;
     struct net_limits limits;
 };

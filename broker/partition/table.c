@@ -357,6 +357,7 @@ bool partition_table_close(struct partition_table *table, bool clean)
         return false;
     ASSERT(table->closing);
     ASSERT(partition_table_idle(table));
+    list_remove(&table->round_task.link); /* The last round may have begun before it ran. */
     bool all_clean = clean;
     while (table->by_name != NULL)
         all_clean = close_topic(table, table->by_name, clean) && all_clean;

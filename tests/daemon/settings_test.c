@@ -150,6 +150,26 @@ static void any_allocation_may_fail(void **state)
     fail_msg("never ran clean");
 }
 
+/* Other nodes reach a node by the listener that is named for them. */
+static void the_listener_for_nodes_is_chosen_by_name(void **state)
+{
+    (void)state;
+    char listeners[] = "listeners=OUTSIDE://127.0.0.1:1234,INSIDE://127.0.0.1:1235";
+    char map[] = "listener.security.protocol.map=OUTSIDE:PLAINTEXT,INSIDE:PLAINTEXT";
+    char name[] = "inter.broker.listener.name=inside";
+    char *overrides[] = {listeners, map, name};
+    struct settings settings;
+    assert_int_equal(load(&settings, NULL, overrides, 2), ERROR_NONE);
+    assert_int_equal(settings.node_listener, 0);
+    settings_done(&settings);
+    assert_int_equal(load(&settings, NULL, overrides, 3), ERROR_NONE);
+    assert_int_equal(settings.node_listener, 1);
+    settings_done(&settings);
+    char other[] = "inter.broker.listener.name=BESIDE";
+    overrides[2] = other;
+    assert_int_equal(load(&settings, NULL, overrides, 3), ERROR_INVALID_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +179,7 @@ int main(void)
         cmocka_unit_test(listeners_of_controllers_are_left_out),
         cmocka_unit_test(relative_paths_become_absolute),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(the_listener_for_nodes_is_chosen_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from facts_test import MESSAGES, clip, load_fact, load_schemas, parse_versions  # noqa: E402
+from facts_test import MESSAGES, OWN_KEYS, clip, load_fact, load_schemas, parse_versions  # noqa: E402
 
 INTEGERS = {'int8': 'b', 'int16': 'h', 'uint16': 'H', 'int32': 'i', 'uint32': 'I', 'int64': 'q'}
 SEEDS = 8
@@ -119,6 +119,8 @@ class Bytes(unittest.TestCase):
     def test_bytes_of_a_second_encoder_come_back_unchanged(self):
         lines = []
         for one in load_schemas():
+            if one.key is not None and one.key >= OWN_KEYS:
+                continue
             for message in one.messages:
                 fact = load_fact(message.type)
                 first, last = clip(message.versions, parse_versions(fact['validVersions']))
