@@ -50,6 +50,8 @@ void handle_cluster_query(struct request *request);
 void handle_peer_hello(struct request *request);
 void handle_peer_proof(struct request *request);
 void handle_replica_fetch(struct request *request);
+void handle_text_read(struct request *request);
+void handle_text_stat(struct request *request);
 
 /* Produce's two early steps: see handle_admit and handle_prepare. */
 bool produce_admit(struct request *request);

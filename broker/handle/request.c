@@ -9,6 +9,8 @@
 #include "wire/api_node_join.h"
 #include "wire/api_propose.h"
 #include "wire/api_replica_fetch.h"
+#include "wire/api_text_read.h"
+#include "wire/api_text_stat.h"
 
 /* Who may ask. */
 enum audience {
@@ -74,6 +76,8 @@ static const struct handler_row rows[] = {
     {API_NODE_JOIN, handle_node_join, FOR_GUESTS, offsetof(struct node_join_response, error_code)},
     {API_REPLICA_FETCH, handle_replica_fetch, FOR_NODES,
      offsetof(struct replica_fetch_response, error_code)},
+    {API_TEXT_READ, handle_text_read, FOR_NODES, offsetof(struct text_read_response, error_code)},
+    {API_TEXT_STAT, handle_text_stat, FOR_NODES, offsetof(struct text_stat_response, error_code)},
 };
 
 static const struct handler_row *row_find(int16_t api_key)

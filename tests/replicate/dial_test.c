@@ -283,7 +283,7 @@ static void no_damaged_handshake_is_taken(void **state)
     asker_init(&both.asker, wire.port);
     asker_start(&both.asker);
     assert_int_equal(outcome(&both), ERROR_NONE);
-    size = atomic_load(&wire.answered) - (4 + 4 + 1 + 2 + 8 + 1 + 100 + 1);
+    size = atomic_load(&wire.answered) - (4 + 4 + 1 + 2 + 8 + 8 + 1 + 100 + 1);
     asker_stop(&both.asker);
     assert_true(size > 100);
     int served = answerer_served(&both.answerer);

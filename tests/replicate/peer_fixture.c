@@ -84,8 +84,8 @@ static void read_start(struct request *request)
     }
     for (int32_t i = 0; i < body->max_bytes; i++)
         bytes[i] = (uint8_t)(body->position + i);
-    response->position = body->position;
-    response->text = slice_from(bytes, (size_t)body->max_bytes);
+    response->batch_position = body->position;
+    response->records.data = slice_from(bytes, (size_t)body->max_bytes);
     request_complete(request);
 }
 
@@ -93,11 +93,15 @@ static void stat_end(struct request *request)
 {
     const struct text_stat_request *body = request->body;
     struct text_stat_response *response = request_response(request);
-    if (response == NULL) {
+    if (response != NULL)
+        response->topics = arena_allocate_array(&request->arena, 1, sizeof *response->topics);
+    if (response == NULL || response->topics == NULL || body->topics_count != 1) {
         request_fail(request);
         return;
     }
-    response->high_watermark = body->known_high_watermark;
+    text_stat_response_topic_answer_init(&response->topics[0]);
+    response->topics[0].topic_id = body->topics[0].topic_id;
+    response->topics_count = 1;
     request_complete(request);
 }
 
@@ -368,7 +372,10 @@ void ask_stat(struct asker *asker, struct asked *asked, enum call_channel channe
     call_init(&asked->call, peers_caller(asker->peers), api_find(API_TEXT_STAT), 2, channel,
               timeout_ms);
     text_stat_request_init(&asked->body.text_stat);
-    asked->body.text_stat.known_high_watermark = number;
+    text_stat_request_topic_init(&asked->topic);
+    memcpy(asked->topic.topic_id.bytes, &number, sizeof number);
+    asked->body.text_stat.topics = &asked->topic;
+    asked->body.text_stat.topics_count = 1;
     asked->body.text_stat.max_wait_ms = max_wait_ms;
     asked->call.body = &asked->body.text_stat;
     asked_begin(asker, asked);
@@ -385,10 +392,10 @@ static void read_check(const struct asked *asked)
 {
     const struct text_read_response *response = asked->call.response;
     assert_int_equal(response->error_code, 0);
-    assert_int_equal(response->position, asked->body.text_read.position);
-    assert_int_equal(response->text.size, asked->body.text_read.max_bytes);
-    for (size_t i = 0; i < response->text.size; i++) {
-        if (response->text.data[i] != (uint8_t)(response->position + (int64_t)i))
+    assert_int_equal(response->batch_position, asked->body.text_read.position);
+    assert_int_equal(response->records.data.size, asked->body.text_read.max_bytes);
+    for (size_t i = 0; i < response->records.data.size; i++) {
+        if (response->records.data.data[i] != (uint8_t)(response->batch_position + (int64_t)i))
             assert_int_equal(i, SIZE_MAX); /* Prints where. */
     }
 }
@@ -402,7 +409,8 @@ enum error asked_wait(struct asked *asked)
     if (error == ERROR_NONE && asked->call.api->key == API_TEXT_STAT) {
         const struct text_stat_response *response = asked->call.response;
         assert_int_equal(response->error_code, 0);
-        assert_int_equal(response->high_watermark, asked->body.text_stat.known_high_watermark);
+        assert_int_equal(response->topics_count, 1);
+        assert_true(uuid_equals(&response->topics[0].topic_id, &asked->topic.topic_id));
     }
     call_done(&asked->call);
     return error;

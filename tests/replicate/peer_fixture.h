@@ -81,6 +81,7 @@ struct asked {
         struct text_read_request text_read;
         struct text_stat_request text_stat;
     } body;
+    struct text_stat_request_topic topic; /* Of a text_stat: its id is the number. */
     struct asker *asker;
     atomic_bool over;
     int order; /* Which of those that are over it was, from 1. */

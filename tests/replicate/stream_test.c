@@ -47,7 +47,7 @@ static enum error wait_read(struct three *three, int32_t size)
 static long handshake_size(struct three *three)
 {
     assert_int_equal(read_outcome(three, 0), ERROR_NONE);
-    return atomic_load(&three->wire.answered) - (4 + 4 + 1 + 2 + 8 + 1 + 1);
+    return atomic_load(&three->wire.answered) - (4 + 4 + 1 + 2 + 8 + 8 + 1 + 1);
 }
 
 /* Small after large and large after small, every byte right. */
@@ -119,7 +119,8 @@ static void what_no_node_answers_ends_the_connection(void **state)
         {"\0\0\0\3abc", 7, ERROR_NETWORK},
         {"\0\0\0\5\0\0\0\x63\0", 9, ERROR_NETWORK}, /* To call 99. */
         {"\0\0\0\5\0\0\0\1\0", 9, ERROR_MALFORMED}, /* To the first: no body. */
-        {"\0\0\0\x14\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xf", 24, ERROR_MALFORMED},
+        {"\0\0\0\x1c\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xf", 32,
+         ERROR_MALFORMED},
     };
     struct three three;
     three_start(&three);
