@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration as files: topic/.config/KEY (read, write; `default` puts the default back) and the
  * node's .config. */
+#include "base/memory.h"
 #include "catalog/config.h"
 #include "fs/partition_file.h"
 #include "handle/broker.h"
+#include "handle/reassignment.h"
 #include "wire/api_create_partitions.h"
 #include "wire/api_incremental_alter_configs.h"
 
@@ -154,14 +156,41 @@ static const struct inode_class partitions_class = {
     .store = partitions_store,
 };
 
+/* The smallest of its partitions', as it will be once replicas that are moved have come and gone: a
+ * partition that was reassigned by hand may have its own. 0: the topic is gone. */
 static uint32_t replica_count(struct node_op *op)
 {
-    struct catalog_partition partition;
     const struct catalog *catalog = op->op.tree->broker->catalog;
     const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
-    if (topic == NULL || !catalog_partition_find(catalog, topic, 0, &partition))
-        return 0;
-    return partition.replica_count;
+    uint32_t least = 0;
+    for (uint32_t i = 0; topic != NULL && i < topic->partition_count; i++) {
+        struct catalog_partition partition;
+        if (!catalog_partition_find(catalog, topic, (int32_t)i, &partition))
+            continue;
+        uint32_t count = reassignment_target_count(&partition);
+        if (least == 0 || count < least)
+            least = count;
+    }
+    return least;
+}
+
+/* A change that an interrupted writer leaves behind goes on. */
+struct factor_op {
+    struct factor_change change;
+    struct node_op *op; /* One reference. */
+};
+
+static void factor_changed(struct factor_change *change)
+{
+    struct factor_op *factor = container_of(change, struct factor_op, change);
+    struct node_op *op = factor->op;
+    enum error error = change->error;
+    memory_free(factor);
+    if (!op->op.complete && error == ERROR_INVALID_REPLICATION_FACTOR)
+        node_op_fail(op, error, "there are not that many nodes to put replicas on");
+    else if (!op->op.complete)
+        node_op_done(op, error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ? ERROR_STALE : error);
+    op_unref(&op->op);
 }
 
 static void replicas_render(struct node_op *op)
@@ -172,11 +201,26 @@ static void replicas_render(struct node_op *op)
 
 static void replicas_store(struct node_op *op)
 {
-    if (input_count(op) == (int32_t)replica_count(op))
-        node_op_done(op, ERROR_NONE);
-    else
-        node_op_fail(op, ERROR_INVALID_REPLICATION_FACTOR,
-                     "the cluster has no other nodes to put replicas on");
+    const struct catalog_topic *topic = inode_topic(op->op.tree, op->op.inode);
+    int32_t count = input_count(op);
+    if (topic == NULL) {
+        node_op_done(op, ERROR_STALE);
+        return;
+    }
+    if (count < 0) {
+        node_op_fail(op, ERROR_INVALID_REPLICATION_FACTOR, "not a number of replicas");
+        return;
+    }
+    struct factor_op *factor = memory_allocate(sizeof *factor);
+    if (factor == NULL) {
+        node_op_done(op, ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    factor->op = op;
+    factor->change.done = factor_changed;
+    atomic_fetch_add_explicit(&op->op.references, 1, memory_order_relaxed);
+    replication_factor_change(op->op.tree->broker, slice_of(topic->name), (uint32_t)count,
+                              &factor->change);
 }
 
 static const struct inode_class replicas_class = {

@@ -57,6 +57,8 @@ static enum error answer_take(struct forward *forward, bool *ret_maybe_stored)
     if (error == ERROR_UNKNOWN_TOPIC_ID)
         return ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     if (error == ERROR_NONE) {
+        /* Whoever looks now sees it. */
+        remote_forget_age(forward->tree, &forward->topic_id, forward->partition.index);
         append->base_offset = answer->base_offset;
         append->log_append_time_ms = answer->log_append_time_ms;
         append->log_start_offset = answer->log_start_offset;

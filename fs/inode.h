@@ -52,8 +52,16 @@ struct inode {
     int32_t index;        /* Of partitions, else -1. */
     char *name;           /* What it stands for: topic, group id, configuration key; NUL behind. */
     size_t name_size;
-    char *file_name;             /* As its directory lists it. */
-    struct partition *partition; /* Of partition files: counted. */
+    char *file_name; /* As its directory lists it. */
+    /* Of partition files: counted; NULL: this node has no replica, or none to go by yet. Looked up
+     * with inode_replica (fs/tree.h) whenever it is used: replicas come and go. */
+    struct partition *partition;
+    int64_t local_shift; /* The replica's text positions less the file's; 0 unless it came late. */
+    /* A place the replica had when it was last looked at: where the file goes on elsewhere. */
+    int64_t anchor_offset;
+    uint64_t anchor_text;
+    uint64_t view_from; /* Of views without a replica, as last found. */
+    uint64_t view_to;
     /* Partition files: the text position that is position 0 of the file, fixed when the inode
      * became known, so that sizes never shrink (filesystem.md 0.5). */
     uint64_t text_base;

@@ -6,6 +6,7 @@
 #include "base/assertion.h"
 #include "base/memory.h"
 #include "fs/fuse.h"
+#include "fs/partition_file.h"
 #include "fs/tree.h"
 
 #include <stdarg.h>
@@ -137,6 +138,10 @@ static void node_op_cancel(struct op *op)
 {
     struct node_op *node = node_op_of(op);
     executor_timer_stop(tree_executor(op->tree), &node->retry);
+    remote_look_stop(&node->look);
+    if (node->found != NULL)
+        inode_unref(&op->tree->inodes, node->found, 1);
+    node->found = NULL;
     if (node->has_request)
         request_cancel(&node->request);
     op_complete(op, ERROR_INTERRUPTED, NULL);
@@ -157,6 +162,17 @@ struct node_op *node_op_new(struct tree *tree, struct fuse_req *fuse, struct ino
     return op;
 }
 
+static void found_looked(struct node_op *op)
+{
+    if (op->found->class == &view_class)
+        view_looked(op->found, &op->look);
+    inode_stat(op->op.tree, op->found, &op->found_stat);
+    if (op->opens != NULL)
+        op->opens(op, op->found);
+    else
+        op_complete(&op->op, ERROR_NONE, NULL);
+}
+
 void node_op_found(struct node_op *op, struct inode *found)
 {
     if (found == NULL) {
@@ -164,11 +180,34 @@ void node_op_found(struct node_op *op, struct inode *found)
         return;
     }
     op->found = found;
-    inode_stat(op->op.tree, found, &op->found_stat);
-    if (op->opens != NULL)
-        op->opens(op, found);
-    else
-        op_complete(&op->op, ERROR_NONE, NULL);
+    node_op_look(op, found, PARTITION_STAT_AGE_MS, PARTITION_STAT_WAIT_MS, found_looked);
+}
+
+static void look_done(struct remote_look *look)
+{
+    struct node_op *op = container_of(look, struct node_op, look);
+    op->looked(op);
+}
+
+void node_op_look(struct node_op *op, struct inode *inode, int64_t age_ms, int64_t timeout_ms,
+                  void (*looked)(struct node_op *op))
+{
+    struct tree *tree = op->op.tree;
+    op->look.error = ERROR_NONE;
+    op->looked = looked;
+    if (!inode->class->is_partition || inode_replica(tree, inode) != NULL ||
+        (inode->class != &view_class &&
+         remote_is_fresh(tree, &inode->topic_id, inode->index, age_ms))) {
+        looked(op);
+        return;
+    }
+    op->look = (struct remote_look){.topic_id = inode->topic_id,
+                                    .index = inode->index,
+                                    .timeout_ms = timeout_ms,
+                                    .done = look_done};
+    if (inode->class == &view_class)
+        view_places(tree, inode, &op->look);
+    remote_look_start(tree, &op->look);
 }
 
 void node_op_done(struct node_op *op, enum error error)

@@ -15,6 +15,7 @@
 #include "fs/inode.h"
 #include "fs/listing.h"
 #include "fs/open_file.h"
+#include "fs/remote.h"
 
 #include "handle/request.h"
 
@@ -83,6 +84,8 @@ struct node_op {
     struct request request; /* The handler call under way. */
     bool has_request;
     void (*answered)(struct node_op *op);
+    struct remote_look look; /* See node_op_look. */
+    void (*looked)(struct node_op *op);
     struct timer retry; /* See node_op_again. */
     void (*again)(struct node_op *op);
     int64_t retry_until_ms; /* Monotonic; 0: nothing was retried yet. */
@@ -112,6 +115,12 @@ void node_op_start(struct node_op *op, void (*answered)(struct node_op *op));
 
 /* Runs `again` after a while, unless the op is interrupted before. */
 void node_op_again(struct node_op *op, int64_t delay_ms, void (*again)(struct node_op *op));
+
+/* Has the partition behind an inode looked at, unless this node has a replica of it or it was
+ * looked at less than `age_ms` ago, then runs `looked`: at once, or later. op->look.error says what
+ * came of it; what was known before is still known. */
+void node_op_look(struct node_op *op, struct inode *inode, int64_t age_ms, int64_t timeout_ms,
+                  void (*looked)(struct node_op *op));
 
 /* The row of a Kafka error code; UNKNOWN_SERVER when there is none. */
 enum error node_op_error(int16_t error_code);

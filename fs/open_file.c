@@ -72,12 +72,8 @@ enum error open_file_new(struct tree *tree, struct inode *inode, uid_t uid,
     return ERROR_NONE;
 }
 
-void open_file_free(struct tree *tree, struct open_file *file)
+static void open_file_done(struct tree *tree, struct open_file *file)
 {
-    if (file == NULL)
-        return;
-    list_remove(&file->link);
-    owner_give(tree, file->owner);
     text_reader_done(&file->reader, &tree->blocks);
     lines_done(&file->lines);
     codec_context_done(&file->decoders);
@@ -88,4 +84,27 @@ void open_file_free(struct tree *tree, struct open_file *file)
     (void)pthread_mutex_destroy(&file->writing);
     inode_unref(&tree->inodes, file->inode, 1);
     memory_free(file);
+}
+
+void open_file_free(struct tree *tree, struct open_file *file)
+{
+    if (file == NULL)
+        return;
+    list_remove(&file->link);
+    owner_give(tree, file->owner);
+    file->freed = true;
+    if (file->holds == 0)
+        open_file_done(tree, file);
+}
+
+void open_file_hold(struct open_file *file)
+{
+    file->holds++;
+}
+
+void open_file_release(struct tree *tree, struct open_file *file)
+{
+    ASSERT(file->holds > 0);
+    if (--file->holds == 0 && file->freed)
+        open_file_done(tree, file);
 }

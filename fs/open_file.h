@@ -28,6 +28,10 @@ struct open_file {
     struct file_owner *owner;
     bool is_writable;
 
+    uint32_t holds; /* Inside the monitor: reads under way that the kernel no longer waits for. */
+    bool freed;     /* Once the last of them ends. */
+    int32_t ask_bytes; /* What is asked of a leader elsewhere; grows while reading goes on. */
+
     /* Around the reader; the monitor may be entered while it is held. */
     pthread_mutex_t reading;
     struct text_reader reader;
@@ -63,7 +67,11 @@ struct file_owner {
 enum error open_file_new(struct tree *tree, struct inode *inode, uid_t uid,
                          struct open_file **ret_file);
 
-/* Inside the monitor. Accepts NULL. */
+/* Inside the monitor. Accepts NULL. While it is held the struct, its reader and its inode stay. */
 void open_file_free(struct tree *tree, struct open_file *file);
+
+/* Inside the monitor. */
+void open_file_hold(struct open_file *file);
+void open_file_release(struct tree *tree, struct open_file *file);
 
 #endif

@@ -5,6 +5,7 @@
 #include "fs/append.h"
 #include "fs/ops.h"
 #include "fs/partition_file.h"
+#include "fs/remote_read.h"
 
 #include <fcntl.h>
 
@@ -28,6 +29,28 @@ static void render_for_size(struct node_op *op)
     op->op.inode->class->render(op);
 }
 
+static bool reply_stat(struct op *op)
+{
+    if (ops_reply_failed(op))
+        return true;
+    return fuse_reply_attr(op->fuse, &node_op_of(op)->found_stat, 0) == 0;
+}
+
+static void looked_for_stat(struct node_op *op)
+{
+    struct inode *inode = op->op.inode;
+    if (inode->class == &view_class)
+        view_looked(inode, &op->look);
+    inode_stat(op->op.tree, inode, &op->found_stat);
+    node_op_done(op, op->look.error == ERROR_UNKNOWN_TOPIC_OR_PARTITION ? ERROR_STALE : ERROR_NONE);
+}
+
+/* A file elsewhere is as large as its leader said a moment ago, or when it was heard of last. */
+static void look_for_stat(struct node_op *op)
+{
+    node_op_look(op, op->op.inode, PARTITION_STAT_AGE_MS, PARTITION_STAT_WAIT_MS, looked_for_stat);
+}
+
 static void ops_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
     (void)info;
@@ -42,9 +65,16 @@ static void ops_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_
     struct stat stat;
     monitor_enter(tree->monitor);
     bool alive = inode_alive(tree, inode);
-    if (alive)
+    bool is_elsewhere = alive && inode->class->is_partition && inode_replica(tree, inode) == NULL;
+    if (alive && !is_elsewhere)
         inode_stat(tree, inode, &stat);
     monitor_leave(tree->monitor);
+    if (is_elsewhere) {
+        struct node_op *op = node_op_new(tree, request, inode, NULL, reply_stat);
+        if (op != NULL)
+            ops_run(op, look_for_stat);
+        return;
+    }
     if (alive)
         (void)fuse_reply_attr(request, &stat, S_ISDIR(stat.st_mode) ? OPS_ENTRY_SECONDS : 0);
     else
@@ -161,6 +191,23 @@ static enum error open_check(struct node_op *op, const struct inode *inode)
     return ERROR_NOT_PERMITTED;
 }
 
+/* Whoever opens a file to read it sees what was stored anywhere before. To write it nothing need be
+ * known: a writer waits in write(2). */
+static void partition_looked(struct node_op *op)
+{
+    struct tree *tree = op->op.tree;
+    struct inode *inode = op->file->inode;
+    enum error error = op->look.error;
+    bool only_writes = (op->flags & O_ACCMODE) == O_WRONLY;
+    if (error == ERROR_UNKNOWN_TOPIC_OR_PARTITION)
+        error = ERROR_STALE;
+    if (inode->class == &view_class)
+        view_looked(inode, &op->look);
+    if (error == ERROR_NONE && !(only_writes && inode_replica(tree, inode) == NULL))
+        error = partition_file_open(tree, op->file);
+    node_op_done(op, error);
+}
+
 /* Opens `inode` on behalf of the op, which completes. Inside the monitor. */
 static void open_inode(struct node_op *op, struct inode *inode)
 {
@@ -175,8 +222,13 @@ static void open_inode(struct node_op *op, struct inode *inode)
     if (error == ERROR_NONE) {
         file->is_writable = (op->flags & O_ACCMODE) != O_RDONLY;
         if (inode->class->is_partition) {
-            error = partition_file_open(tree, file);
             file->settings = append_settings_of(tree, inode);
+            op->look.error = ERROR_NONE;
+            if ((op->flags & O_ACCMODE) == O_WRONLY)
+                partition_looked(op);
+            else
+                node_op_look(op, inode, 0, tree->options.write_timeout_ms, partition_looked);
+            return;
         } else if ((op->flags & O_ACCMODE) != O_WRONLY && !(op->flags & O_TRUNC) &&
                    inode->class->render != NULL) {
             inode->class->render(op);
@@ -280,11 +332,11 @@ static void read_small(fuse_req_t request, struct open_file *file, size_t size, 
     block_pool_give(&tree->blocks, block);
 }
 
-static void report_damage(const struct partition *partition, uint64_t position)
+static void report_damage(const struct inode *inode, uint64_t position)
 {
     char subject[TOPIC_NAME_BYTES_MAX + 40];
-    (void)snprintf(subject, sizeof subject, "topic=%s partition=%d", partition_topic(partition),
-                   partition_index(partition));
+    (void)snprintf(subject, sizeof subject, "topic=%s partition=%d", inode->parent->name,
+                   inode->index);
     report(REPORT_ERROR, "batch_damaged", subject,
            "text_position=%llu lost=\"a batch behind this position is not served\" "
            "do=\"restore the partition from a copy\"",
@@ -300,14 +352,29 @@ static void ops_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t p
         read_small(request, file, size, position);
         return;
     }
-    uint8_t *block;
+    uint8_t *block = block_pool_take(&tree->blocks);
+    if (block == NULL) {
+        (void)fuse_reply_err(request, ENOMEM);
+        return;
+    }
+    if (size > tree->blocks.block_size)
+        size = tree->blocks.block_size;
     size_t got;
-    enum error error = partition_file_read(tree, file, (uint64_t)position, size, &block, &got);
+    struct partition_source from;
+    partition_source_init(&from, tree, file);
+    enum error error = partition_source_read(&from, file, (uint64_t)position, block, size, &got);
+    if (error == ERROR_NONE && from.starved) {
+        remote_read(tree, request, file, (uint64_t)position, block, got, size, from.wanted);
+        return;
+    }
     if (error == ERROR_NONE) {
         (void)fuse_reply_buf(request, (const char *)block, got);
         block_pool_give(&tree->blocks, block);
-    } else if (error == ERROR_CORRUPT_MESSAGE) {
-        report_damage(file->inode->partition, (uint64_t)position);
+        return;
+    }
+    block_pool_give(&tree->blocks, block);
+    if (error == ERROR_CORRUPT_MESSAGE) {
+        report_damage(file->inode, (uint64_t)position);
         ops_refuse(request, number, "read", NULL, ERROR_STORAGE,
                    "a batch on the disk is damaged; the records before it can be read");
     } else {

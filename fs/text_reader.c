@@ -24,16 +24,23 @@ static void window_free(struct text_reader *reader, struct block_pool *pool)
     reader->window_end = 0;
 }
 
+static void slice_release(struct text_reader *reader)
+{
+    log_slice_release(&reader->slice);
+    text_piece_free(reader->piece);
+    reader->piece = NULL;
+    reader->located = false;
+}
+
 /* Forgets the place in the segment; the position stays. */
 static void text_reader_unlocate(struct text_reader *reader, struct block_pool *pool)
 {
     if (reader->walking)
         record_walk_done(&reader->walk);
     if (reader->located)
-        log_slice_release(&reader->slice);
+        slice_release(reader);
     window_free(reader, pool);
     reader->walking = false;
-    reader->located = false;
     reader->newline_due = false;
     reader->value = SLICE_EMPTY;
     reader->skip_bytes = 0;
@@ -196,6 +203,8 @@ static enum error text_reader_locate(struct text_reader *reader, struct text_sou
     reader->text_position = text_position;
     reader->skip_bytes = text_position - location.text_position;
     reader->slice = location.slice;
+    reader->piece = source->piece;
+    source->piece = NULL;
     reader->located = true;
     return ERROR_NONE;
 }
@@ -211,8 +220,7 @@ static enum error text_reader_step(struct text_reader *reader, struct text_sourc
         return batch_copy(reader, out, size, ret_size);
     enum error error = batch_start(reader, source);
     if (error == ERROR_NOT_FOUND) {
-        log_slice_release(&reader->slice);
-        reader->located = false;
+        slice_release(reader);
         /* A look-up that lands behind what there is would never end. */
         return reader->skip_bytes > 0 ? ERROR_CORRUPT_MESSAGE : ERROR_NONE;
     }

@@ -13,18 +13,20 @@
 #define FS_TEXT_READER_H
 
 #include "fs/pool.h"
+#include "fs/text_piece.h"
 
 #include "log/log.h"
 #include "record/walk.h"
 
 struct text_reader {
-    bool sequential;        /* next_position and text_position mean something: */
-    uint64_t next_position; /* where in the file the last read ended, and */
-    uint64_t text_position; /* where in the text view that is. */
-    bool located;           /* The slice and what follows belong to text_position. */
-    struct log_slice slice; /* Not read into the window yet. */
-    uint64_t skip_bytes;    /* Of text before text_position, still to be dropped. */
-    uint8_t *window;        /* Bytes of whole batches; window_begin .. window_end not parsed yet. */
+    bool sequential;          /* next_position and text_position mean something: */
+    uint64_t next_position;   /* where in the file the last read ended, and */
+    uint64_t text_position;   /* where in the text view that is. */
+    bool located;             /* The slice and what follows belong to text_position. */
+    struct log_slice slice;   /* Not read into the window yet. */
+    struct text_piece *piece; /* Owned: what the slice lies in, when it came from another node. */
+    uint64_t skip_bytes;      /* Of text before text_position, still to be dropped. */
+    uint8_t *window; /* Bytes of whole batches; window_begin .. window_end not parsed yet. */
     size_t window_capacity;
     size_t window_begin;
     size_t window_end;
@@ -40,6 +42,8 @@ struct text_source {
     struct codec_context *codecs;
     uint64_t base;  /* The text position of position 0. */
     uint64_t limit; /* The text position where it ends; UINT64_MAX: with the partition. */
+    /* Set by `locate` when the slice lies in it: the reader takes it over. */
+    struct text_piece *piece;
     /* Finds `text_position`, or the log start when that is later: *ret_text_position is which. */
     enum error (*locate)(struct text_source *source, uint64_t text_position,
                          struct log_text_location *ret_location, uint64_t *ret_text_position);

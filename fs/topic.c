@@ -27,17 +27,8 @@ static void partition_found(struct node_op *op, const struct inode_class *class,
 {
     struct tree *tree = op->op.tree;
     struct inode *directory = op->op.inode;
-    struct partition *partition =
-        partition_table_find_id(tree->broker->partitions, &directory->topic_id, index);
-    if (partition == NULL) {
-        node_op_fail(op, ERROR_LEADER_NOT_AVAILABLE, "partition %d is not on this node", index);
-        return;
-    }
     struct inode_key key = {class, directory, NULL, index, slice_of(op->name), NULL};
-    struct inode *inode = inode_get(&tree->inodes, &key);
-    if (inode != NULL && inode->partition == NULL)
-        inode->partition = partition_ref(partition);
-    node_op_found(op, inode);
+    node_op_found(op, inode_get(&tree->inodes, &key));
 }
 
 static void topic_lookup(struct node_op *op)

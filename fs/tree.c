@@ -40,6 +40,8 @@ enum error tree_init(struct tree *tree, struct monitor *monitor, struct broker *
     }
     struct inode_key key = {&root_class, NULL, NULL, -1, SLICE_EMPTY, NULL};
     tree->root = inode_get(&tree->inodes, &key);
+    if (tree->root != NULL)
+        remotes_init(tree);
     if (tree->root == NULL) {
         inode_table_done(&tree->inodes);
         lane_producer_free(tree->producer);
@@ -57,6 +59,7 @@ void tree_done(struct tree *tree)
     groups_forget(tree);
     inode_table_done(&tree->inodes);
     lane_producer_free(tree->producer);
+    remotes_done(tree);
     errors_done(&tree->errors);
     block_pool_done(&tree->blocks);
 }
@@ -88,16 +91,52 @@ static bool is_being_added(struct tree *tree, const struct inode *inode)
     return false;
 }
 
+/* The replica went: what it said last is where the file goes on from elsewhere. Without memory the
+ * file begins where the leader's does. */
+static void replica_leave(struct tree *tree, struct inode *inode)
+{
+    if (inode->based)
+        (void)remote_seed(tree, &inode->topic_id, inode->index, inode->anchor_offset,
+                          inode->anchor_text);
+    partition_unref(inode->partition);
+    inode->partition = NULL;
+    inode->local_shift = 0;
+}
+
+/* How the replica's text positions differ from those the file had while it was read elsewhere.
+ * False: the replica does not reach so far yet. */
+static bool replica_measure(struct tree *tree, const struct inode *inode,
+                            struct partition *partition, int64_t *ret_shift)
+{
+    struct log *log;
+    uint64_t text;
+    struct partition_offsets offsets;
+    const struct remote_partition *known = remote_find(tree, &inode->topic_id, inode->index);
+    *ret_shift = 0;
+    if (known == NULL)
+        return true;
+    if (partition_log(partition, &log) != ERROR_NONE ||
+        partition_offsets(partition, &offsets) != ERROR_NONE ||
+        offsets.high_watermark < known->anchor_offset)
+        return false;
+    if (known->anchor_offset == offsets.high_watermark)
+        text = log_text_end(log);
+    else if (known->anchor_offset < offsets.log_start_offset)
+        text = log_text_start(log);
+    else if (log_text_of_offset(log, known->anchor_offset, &text) != ERROR_NONE)
+        return false;
+    *ret_shift = (int64_t)(text - known->anchor_text);
+    return true;
+}
+
 struct partition *inode_replica(struct tree *tree, struct inode *inode)
 {
-    if (inode->partition != NULL && partition_deleted(inode->partition)) {
-        partition_unref(inode->partition);
-        inode->partition = NULL;
-    }
+    if (inode->partition != NULL && partition_deleted(inode->partition))
+        replica_leave(tree, inode);
     if (inode->partition == NULL && !is_being_added(tree, inode)) {
         struct partition *partition =
             partition_table_find_id(tree->broker->partitions, &inode->topic_id, inode->index);
-        if (partition != NULL)
+        if (partition != NULL && replica_measure(tree, inode, partition, &inode->local_shift))
             inode->partition = partition_ref(partition);
     }
     return inode->partition;
@@ -111,9 +150,13 @@ static void stat_partition(struct tree *tree, struct inode *inode, struct stat *
     if (partition_file_extent(tree, inode, &size) != ERROR_NONE)
         return; /* Offline: the name is there, opening it says why not more. */
     ret_stat->st_size = (off_t)size;
-    if (partition_has_log(inode->partition) && partition_log(inode->partition, &log) == ERROR_NONE)
-        ret_stat->st_blocks =
-            (blkcnt_t)((log_size_bytes(log) + STAT_BLOCK_BYTES - 1) / STAT_BLOCK_BYTES);
+    struct partition *replica = inode_replica(tree, inode);
+    const struct remote_partition *known =
+        replica == NULL ? remote_find(tree, &inode->topic_id, inode->index) : NULL;
+    uint64_t bytes = known == NULL ? 0 : (uint64_t)known->log_size_bytes;
+    if (replica != NULL && partition_has_log(replica) && partition_log(replica, &log) == ERROR_NONE)
+        bytes = log_size_bytes(log);
+    ret_stat->st_blocks = (blkcnt_t)((bytes + STAT_BLOCK_BYTES - 1) / STAT_BLOCK_BYTES);
 }
 
 void inode_stat(struct tree *tree, struct inode *inode, struct stat *ret_stat)

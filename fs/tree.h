@@ -9,6 +9,7 @@
 #include "fs/op.h"
 #include "fs/options.h"
 #include "fs/pool.h"
+#include "fs/remote.h"
 
 #include "base/monitor.h"
 
@@ -29,6 +30,7 @@ struct tree {
     atomic_uint operations;  /* Ops not freed yet; any thread. */
     struct error_list errors;
     struct lane_producer *producer;
+    struct remotes remotes;
     struct block_pool blocks; /* Any thread. */
     int64_t started_ms;       /* Wall clock. */
     bool closing;             /* Whoever still waits is to end at once. */

@@ -95,6 +95,28 @@ static const struct {
     {"lso", value_stable},        {"error", value_error},
 };
 
+/* From this node's replica, or as its leader said when the file was looked at last. */
+static void subject_measure(struct tree *tree, struct inode *inode, struct xattr_subject *subject)
+{
+    struct partition *replica = inode_replica(tree, inode);
+    const struct remote_partition *known = NULL;
+    if (replica == NULL)
+        known = remote_find(tree, &inode->topic_id, inode->index);
+    if (replica != NULL) {
+        subject->has_offsets = !partition_has_log(replica) || /* All zero. */
+                               partition_offsets(replica, &subject->offsets) == ERROR_NONE;
+    } else if (known != NULL) {
+        subject->has_offsets = known->epoch >= 0;
+        subject->offsets = (struct partition_offsets){
+            .log_start_offset = known->log_start_offset,
+            .high_watermark = known->high_watermark,
+            .last_stable_offset = known->last_stable_offset,
+            .log_end_offset = known->log_end_offset,
+            .leader_epoch = known->epoch,
+        };
+    }
+}
+
 /* Inside the monitor. False for inodes that have none. */
 static bool subject_of(struct tree *tree, struct inode *inode, struct xattr_subject *ret_subject)
 {
@@ -107,9 +129,7 @@ static bool subject_of(struct tree *tree, struct inode *inode, struct xattr_subj
     if (inode->class->is_partition) {
         ret_subject->is_partition = catalog_partition_find(
             tree->broker->catalog, ret_subject->topic, inode->index, &ret_subject->partition);
-        ret_subject->has_offsets =
-            !partition_has_log(inode->partition) || /* All zero. */
-            partition_offsets(inode->partition, &ret_subject->offsets) == ERROR_NONE;
+        subject_measure(tree, inode, ret_subject);
     }
     return true;
 }

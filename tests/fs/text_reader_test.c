@@ -107,7 +107,8 @@ static int set_up(void **state)
     for (int i = 0; i < BATCHES; i++)
         write_batch(f, i);
     f->slice_batches = 7;
-    f->source = (struct text_source){&f->pool, &f->codecs, 0, UINT64_MAX, locate};
+    f->source = (struct text_source){
+        .pool = &f->pool, .codecs = &f->codecs, .limit = UINT64_MAX, .locate = locate};
     *state = f;
     return 0;
 }
