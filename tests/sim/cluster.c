@@ -155,6 +155,8 @@ static void faults_choose(struct cluster *cluster)
         .kills = !calm && random_chance(random, 1, 2),
         .pauses = !calm && random_chance(random, 1, 2),
         .cuts = !calm && random_chance(random, 1, 2),
+        .failed_writes = !calm && random_chance(random, 1, 4),
+        .failed_syncs = !calm && random_chance(random, 1, 4),
         .full_disks = !calm && random_chance(random, 1, 5),
         .slow_disks = random_chance(random, 1, 3),
         .clock_jumps = !calm && random_chance(random, 1, 3),
@@ -202,14 +204,47 @@ static void disk_limit(struct cluster_node *node, bool full)
                                                 random_below(&node->cluster->random, 3000));
 }
 
+/* A sync that fails ends with a power cut: only that shows what is on the disk. */
+static void fail_calls(struct cluster_node *node)
+{
+    const struct cluster_faults *faults = &node->cluster->faults;
+    struct random *random = &node->cluster->random;
+    bool sync = faults->failed_syncs && (!faults->failed_writes || random_chance(random, 1, 2));
+    if (!faults->failed_syncs && !faults->failed_writes)
+        return;
+    struct simulated_fault fault = {.operations =
+                                        sync ? SIMULATED_SYNC | SIMULATED_SYNC_DIRECTORY
+                                             : SIMULATED_WRITE | SIMULATED_OPEN | SIMULATED_RENAME,
+                                    .countdown = (long)random_below(random, 12),
+                                    .error = ERROR_STORAGE};
+    simulated_storage_fail(node->disk, &fault);
+    node->sync_armed = sync;
+    node->disk_failed = true;
+}
+
+/* Nodes whose disk failed a sync: their operator takes them down. */
+static void failed_look(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        if (!node->sync_armed || simulated_storage_faults_met(node->disk) == 0)
+            continue;
+        node->sync_armed = false;
+        if (cluster_node_is_up(node))
+            cluster_node_crash(node, true);
+    }
+}
+
 static void fault_act(struct cluster *cluster)
 {
     struct random *random = &cluster->random;
     const struct cluster_faults *faults = &cluster->faults;
     struct cluster_node *node = &cluster->nodes[random_below(random, cluster->node_count)];
     bool up = cluster_node_is_up(node);
-    uint64_t kind = random_below(random, 10);
-    if (kind == 0 && faults->power_cuts && up)
+    uint64_t kind = random_below(random, 11);
+    if (kind == 10)
+        fail_calls(node);
+    else if (kind == 0 && faults->power_cuts && up)
         cluster_node_crash(node, true);
     else if (kind == 1 && faults->kills && up)
         cluster_node_crash(node, false);
@@ -258,16 +293,22 @@ static void step(struct cluster *cluster)
     else
         for (uint64_t i = random_below(&cluster->random, 60); i > 0; i--)
             (void)cluster_step(cluster);
+    failed_look(cluster);
     cluster_clients_act(cluster, false);
 }
 
 static void calm(struct cluster *cluster)
 {
     cluster_say(cluster, "calm");
+    failed_look(cluster);
     simulated_network_heal(cluster->network);
     network_choose(cluster, true);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         simulated_storage_fail_end(cluster->nodes[i].disk);
+        /* A partition whose disk failed is offline, and says so: restart the node. */
+        if (cluster->nodes[i].disk_failed && cluster_node_is_up(&cluster->nodes[i]))
+            cluster_node_crash(&cluster->nodes[i], false);
+        cluster->nodes[i].disk_failed = false;
         disk_limit(&cluster->nodes[i], false);
         simulated_executor_work_takes(cluster->nodes[i].events, 2);
     }

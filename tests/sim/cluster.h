@@ -48,7 +48,8 @@ struct cluster_node {
     struct simulated_executor *events;
     enum cluster_node_state state;
     bool dead, disk_is_full, lease;
-    bool failed; /* Its disk refused at the start. */
+    bool disk_failed; /* It may have been: partitions may be offline. */
+    bool sync_armed;  /* A sync of its disk is about to fail. */
     struct log_directory *directory;
     struct config_set *config;
     struct catalog *catalog;

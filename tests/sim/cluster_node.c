@@ -401,6 +401,8 @@ void cluster_node_start(struct cluster_node *node)
                                  .disk = node->disk,
                                  .events = node->events,
                                  .disk_is_full = node->disk_is_full,
+                                 .sync_armed = node->sync_armed,
+                                 .disk_failed = node->disk_failed,
                                  .state = NODE_FINDING,
                                  .epoch = -1};
     (void)snprintf(fresh.address, sizeof fresh.address, "node%u:9092", node->number);
