@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the node says of itself: .health, .errors, .brokers/ and .cluster/. */
+#include "base/memory.h"
 #include "base/report.h"
 #include "fs/name.h"
 #include "fs/tree.h"
 #include "handle/broker.h"
+#include "handle/cluster_view.h"
+#include "handle/proposal.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -37,7 +40,58 @@ static void count_unwell(void *context, struct partition *partition)
         unwell[0]++;
 }
 
-/* "ok", or what is wrong: grep -q ^ok tells. */
+/* More than a person reads; the sums are in the line before them. */
+enum { HEALTH_PARTITIONS_MAX = 1000 };
+
+static void add_partition_health(struct text *text, const struct catalog_topic *topic,
+                                 const struct catalog_partition *partition)
+{
+    uint32_t wanted = partition->replica_count - partition->adding_count;
+    if (partition->leader < 0)
+        text_add(text, "offline: %s/%d has no leader\n", topic->name, partition->index);
+    else if (partition->isr_count < wanted)
+        text_add(text, "under-replicated: %s/%d has %u of %u replicas in sync\n", topic->name,
+                 partition->index, partition->isr_count, wanted);
+}
+
+struct health {
+    struct text *text;
+    const struct catalog *catalog;
+    uint32_t left;
+};
+
+static bool add_topic_health(void *context, const struct catalog_topic *topic)
+{
+    struct health *health = context;
+    for (uint32_t i = 0; i < topic->partition_count && health->left > 0; i++) {
+        struct catalog_partition partition;
+        if (!catalog_partition_find(health->catalog, topic, (int32_t)i, &partition))
+            continue;
+        size_t before = health->text->size;
+        add_partition_health(health->text, topic, &partition);
+        health->left -= health->text->size > before;
+    }
+    return health->left > 0;
+}
+
+/* What is wrong with the cluster: the sum first, then each partition. */
+static void add_cluster_health(struct text *text, struct broker *broker)
+{
+    uint32_t offline = 0, under_replicated = 0;
+    if (broker_controller_id(broker) < 0)
+        text_add(text, "degraded: cut off from the controller: reads of committed local records "
+                       "go on, writes wait\n");
+    if (broker->cluster_view != NULL)
+        cluster_view_partitions(broker->cluster_view, &offline, &under_replicated);
+    if (offline == 0 && under_replicated == 0)
+        return;
+    struct health health = {text, broker->catalog, HEALTH_PARTITIONS_MAX};
+    text_add(text, "degraded: %u partition%s without a leader, %u under-replicated\n", offline,
+             offline == 1 ? "" : "s", under_replicated);
+    catalog_topic_each(broker->catalog, add_topic_health, &health);
+}
+
+/* "ok", or what is wrong, a line each: grep -q ^ok tells. */
 static void health_render(struct node_op *op)
 {
     struct broker *broker = op->op.tree->broker;
@@ -46,13 +100,14 @@ static void health_render(struct node_op *op)
     partition_table_each(broker->partitions, count_unwell, &offline);
     if (broker->stopping)
         text_add(&op->text, "stopping\n");
-    else if (offline > 0)
-        text_add(&op->text, "degraded: %u partition%s offline, see .errors\n", offline,
+    if (offline > 0)
+        text_add(&op->text, "degraded: %u partition%s offline on this node, see .errors\n", offline,
                  offline == 1 ? "" : "s");
-    else if (storage_space(broker->storage, &space) == ERROR_NONE &&
-             space.free_bytes < space.total_bytes / 100)
+    if (storage_space(broker->storage, &space) == ERROR_NONE &&
+        space.free_bytes < space.total_bytes / 100)
         text_add(&op->text, "degraded: less than 1 %% of the data disk is free\n");
-    else
+    add_cluster_health(&op->text, broker);
+    if (op->text.size == 0)
         text_add(&op->text, "ok\n");
     node_op_done(op, ERROR_NONE);
 }
@@ -96,10 +151,11 @@ static void node_rack_render(struct node_op *op)
 static void node_state_render(struct node_op *op)
 {
     const struct catalog_node *node = node_of(op);
-    const char *state = node == NULL     ? "gone"
-                        : node->fenced   ? "fenced"
-                        : node->draining ? "draining"
-                                         : "online";
+    const char *state = node == NULL          ? "gone"
+                        : node->fenced        ? "fenced"
+                        : node->shutting_down ? "shutting down"
+                        : node->draining      ? "draining"
+                                              : "online";
     text_add(&op->text, "%s\n", state);
     node_op_done(op, ERROR_NONE);
 }
@@ -110,6 +166,128 @@ static void node_version_render(struct node_op *op)
     node_op_done(op, ERROR_NONE);
 }
 
+/* What heartbeats say of the node; false: there is no such view, or no such node. */
+static bool view_of(const struct node_op *op, struct cluster_node_view *ret_view)
+{
+    struct cluster_view *view = op->op.tree->broker->cluster_view;
+    return view != NULL && cluster_view_node(view, op->op.inode->index, ret_view);
+}
+
+static void add_known(struct node_op *op, bool known, int64_t value)
+{
+    if (known)
+        text_add(&op->text, "%lld\n", (long long)value);
+    else
+        text_add(&op->text, "-\n");
+    node_op_done(op, ERROR_NONE);
+}
+
+/* Of this node its own; of others what they said last. */
+static void broker_version_render(struct node_op *op)
+{
+    struct cluster_node_view view;
+    const char *version = "-";
+    if (op->op.inode->index == op->op.tree->broker->node_id)
+        version = TOPICFS_VERSION;
+    else if (view_of(op, &view) && view.report.version[0] != '\0')
+        version = view.report.version;
+    text_add(&op->text, "%s\n", version);
+    node_op_done(op, ERROR_NONE);
+}
+
+/* Seconds since it registered. */
+static void node_uptime_render(struct node_op *op)
+{
+    struct cluster_node_view view = {.uptime_ms = -1};
+    bool known = view_of(op, &view) && view.uptime_ms >= 0;
+    add_known(op, known, view.uptime_ms / 1000);
+}
+
+static void node_leaders_render(struct node_op *op)
+{
+    struct cluster_node_view view = {0};
+    bool known = view_of(op, &view);
+    add_known(op, known, view.leaders);
+}
+
+static void node_replicas_render(struct node_op *op)
+{
+    struct cluster_node_view view = {0};
+    bool known = view_of(op, &view);
+    add_known(op, known, view.replicas);
+}
+
+/* "total N" and "free N", in bytes. */
+static void node_disk_render(struct node_op *op)
+{
+    struct cluster_node_view view;
+    struct storage_space space;
+    struct broker *broker = op->op.tree->broker;
+    int64_t total = -1, free = -1;
+    if (op->op.inode->index == broker->node_id &&
+        storage_space(broker->storage, &space) == ERROR_NONE) {
+        total = (int64_t)space.total_bytes;
+        free = (int64_t)space.free_bytes;
+    } else if (view_of(op, &view)) {
+        total = view.report.disk_total_bytes;
+        free = view.report.disk_free_bytes;
+    }
+    if (total >= 0)
+        text_add(&op->text, "total\tfree\n%lld\t%lld\n", (long long)total, (long long)free);
+    else
+        text_add(&op->text, "total\tfree\n-\t-\n");
+    node_op_done(op, ERROR_NONE);
+}
+
+/* ---- .brokers/N/.ctl ---- */
+
+enum { CONTROL_TIMEOUT_MS = 30000 };
+
+/* A command that an interrupted writer leaves behind goes on. */
+struct control {
+    struct proposal proposal;
+    struct node_op *op; /* One reference. */
+};
+
+static void control_done(struct proposal *proposal)
+{
+    struct control *control = container_of(proposal, struct control, proposal);
+    struct node_op *op = control->op;
+    enum error error = proposal->outcome.error;
+    memory_free(control);
+    if (!op->op.complete)
+        node_op_done(op, error);
+    op_unref(&op->op);
+}
+
+static void control_store(struct node_op *op)
+{
+    struct catalog_command command = {.kind = CATALOG_NODE_DRAIN, .node_id = op->op.inode->index};
+    if (slice_equals_text(op->input, "drain")) {
+        command.draining = true;
+    } else if (slice_equals_text(op->input, "remove")) {
+        command.kind = CATALOG_NODE_UNREGISTER;
+    } else if (!slice_equals_text(op->input, "undrain")) {
+        node_op_fail(op, ERROR_INVALID_REQUEST, "a node is told drain, undrain or remove");
+        return;
+    }
+    struct control *control = memory_allocate(sizeof *control);
+    if (control == NULL) {
+        node_op_done(op, ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    control->op = op;
+    control->proposal.done = control_done;
+    atomic_fetch_add_explicit(&op->op.references, 1, memory_order_relaxed);
+    proposal_start(op->op.tree->broker, &command, CONTROL_TIMEOUT_MS, &control->proposal);
+}
+
+static const struct inode_class control_class = {
+    .name = "broker-control",
+    .mode = S_IFREG | 0200,
+    .store = control_store,
+};
+
 #define STATUS_FILE(variable, label, function)                                                     \
     static const struct inode_class variable = {                                                   \
         .name = label, .mode = S_IFREG | 0444, .render = function}
@@ -119,11 +297,24 @@ STATUS_FILE(node_port_class, "broker-port", node_port_render);
 STATUS_FILE(node_rack_class, "broker-rack", node_rack_render);
 STATUS_FILE(node_state_class, "broker-state", node_state_render);
 STATUS_FILE(node_version_class, "broker-version", node_version_render);
+STATUS_FILE(broker_version_class, "node-version", broker_version_render);
+STATUS_FILE(node_uptime_class, "broker-uptime", node_uptime_render);
+STATUS_FILE(node_leaders_class, "broker-leaders", node_leaders_render);
+STATUS_FILE(node_replicas_class, "broker-replicas", node_replicas_render);
+STATUS_FILE(node_disk_class, "broker-disk", node_disk_render);
 
 static const struct fixed_entry node_entries[] = {
-    {"host", &node_host_class, false},       {"port", &node_port_class, false},
-    {"rack", &node_rack_class, false},       {"state", &node_state_class, false},
-    {"version", &node_version_class, false}, {NULL, NULL, false},
+    {".ctl", &control_class, true},
+    {"disk", &node_disk_class, false},
+    {"host", &node_host_class, false},
+    {"leaders", &node_leaders_class, false},
+    {"port", &node_port_class, false},
+    {"rack", &node_rack_class, false},
+    {"replicas", &node_replicas_class, false},
+    {"state", &node_state_class, false},
+    {"uptime", &node_uptime_class, false},
+    {"version", &broker_version_class, false},
+    {NULL, NULL, false},
 };
 
 static bool node_alive(struct tree *tree, const struct inode *inode)
@@ -201,7 +392,7 @@ static void cluster_id_render(struct node_op *op)
 
 static void cluster_controller_render(struct node_op *op)
 {
-    text_add(&op->text, "%d\n", op->op.tree->broker->node_id);
+    text_add(&op->text, "%d\n", broker_controller_id(op->op.tree->broker));
     node_op_done(op, ERROR_NONE);
 }
 
@@ -217,15 +408,34 @@ static void cluster_partitions_render(struct node_op *op)
     node_op_done(op, ERROR_NONE);
 }
 
+static void add_event(void *context, const struct cluster_event *event)
+{
+    text_add(context, "%lld\t%s\n", (long long)event->wall_clock_ms, event->text);
+}
+
+static void cluster_events_render(struct node_op *op)
+{
+    const struct cluster_view *view = op->op.tree->broker->cluster_view;
+    text_add(&op->text, "time\tevent\n");
+    if (view != NULL)
+        cluster_view_event_each(view, add_event, &op->text);
+    node_op_done(op, ERROR_NONE);
+}
+
+STATUS_FILE(cluster_events_class, "cluster-events", cluster_events_render);
 STATUS_FILE(cluster_id_class, "cluster-id", cluster_id_render);
 STATUS_FILE(cluster_controller_class, "cluster-controller", cluster_controller_render);
 STATUS_FILE(cluster_topics_class, "cluster-topics", cluster_topics_render);
 STATUS_FILE(cluster_partitions_class, "cluster-partitions", cluster_partitions_render);
 
 static const struct fixed_entry cluster_entries[] = {
-    {"controller", &cluster_controller_class, false}, {"id", &cluster_id_class, false},
-    {"partitions", &cluster_partitions_class, false}, {"topics", &cluster_topics_class, false},
-    {"version", &node_version_class, false},          {NULL, NULL, false},
+    {"controller", &cluster_controller_class, false},
+    {"events", &cluster_events_class, false},
+    {"id", &cluster_id_class, false},
+    {"partitions", &cluster_partitions_class, false},
+    {"topics", &cluster_topics_class, false},
+    {"version", &node_version_class, false},
+    {NULL, NULL, false},
 };
 
 static void cluster_lookup(struct node_op *op)
