@@ -67,6 +67,7 @@ struct core {
     struct heartbeat *heartbeat;
     struct heartbeat_events events;
     struct fetchers *fetchers;
+    struct partition_lease lease;
     struct isr_changes isr;
     struct catalog_watcher watcher; /* Of configurations that replication goes by. */
     bool watching;

@@ -62,6 +62,12 @@ static void lease_changed(struct heartbeat_events *events, bool held)
     partition_table_lease(core_of(events)->broker.partitions, held);
 }
 
+static bool lease_held(struct partition_lease *lease)
+{
+    const struct core *core = container_of(lease, struct core, lease);
+    return core->heartbeat == NULL || heartbeat_lease_held(core->heartbeat);
+}
+
 static void fence_changed(struct heartbeat_events *events, bool fenced)
 {
     if (!fenced)
@@ -117,6 +123,8 @@ static enum error heartbeat_make(struct core *core)
         .disk = disk_look,
         .context = core,
     };
+    core->lease.held = lease_held;
+    partition_table_lease_source(core->broker.partitions, &core->lease);
     return heartbeat_new(&options, &core->heartbeat);
 }
 

@@ -195,7 +195,8 @@ static bool copy_states(struct arena *arena, struct describe_quorum_response_rep
         arena_allocate_array(arena, count, sizeof *copy);
     if (copy == NULL)
         return false;
-    memcpy(copy, *states, count * sizeof *copy);
+    if (count > 0)
+        memcpy(copy, *states, count * sizeof *copy);
     *states = copy;
     return true;
 }

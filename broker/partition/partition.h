@@ -390,6 +390,14 @@ enum error partition_table_assign(struct partition_table *table, const char *top
 /* This node's lease (replication.md 16): without it no high watermark moves, appends and clients'
  * reads answer NOT_LEADER_OR_FOLLOWER; those that wait go on waiting. Held from the start. */
 void partition_table_lease(struct partition_table *table, bool held);
+
+/* Asked at every use as well: a process that was paused takes a request before the timer that would
+ * have taken its lease. The source is the caller's and outlives the table, or is taken back (NULL).
+ */
+struct partition_lease {
+    bool (*held)(struct partition_lease *lease);
+};
+void partition_table_lease_source(struct partition_table *table, struct partition_lease *lease);
 /* Deletes the replica and its files (renamed at once, removed soon). */
 void partition_table_remove(struct partition_table *table, const char *topic, int32_t index);
 void partition_table_configure(struct partition_table *table, const char *topic,

@@ -159,10 +159,11 @@ enum error partition_batches_check(const uint8_t *bytes, size_t size, struct cod
         if (error != ERROR_NONE || header.size > size - batches.size)
             break; /* The latter: torn at the end of what was asked for. */
         error = facts_reserve(&batches, &capacity);
+        if (error != ERROR_NONE)
+            break;
         struct batch_facts *facts = batches.facts + batches.count;
-        if (error == ERROR_NONE)
-            error = batch_validate_log(bytes + batches.size, header.size,
-                                       CODEC_DECOMPRESSED_BYTES_MAX, context, facts);
+        error = batch_validate_log(bytes + batches.size, header.size, CODEC_DECOMPRESSED_BYTES_MAX,
+                                   context, facts);
         if (error == ERROR_NONE &&
             !in_order(&facts->header, batches.count == 0 ? NULL : &facts[-1].header))
             error = ERROR_CORRUPT_MESSAGE;

@@ -101,8 +101,9 @@ struct partition_table {
     int64_t retry_ms;
     int64_t isr_checked_ms;
     struct partition_feed *feed;
-    bool leased;              /* This node may lead: invariant 16. */
-    uint32_t works_under_way; /* Syncs, and deleted directories being removed. */
+    bool leased;                   /* This node may lead: invariant 16. */
+    struct partition_lease *lease; /* By the clock; NULL: `leased` alone. */
+    uint32_t works_under_way;      /* Syncs, and deleted directories being removed. */
     uint32_t syncs_under_way;
     struct list sync_wanted;  /* Of the next round: see sync.c. */
     struct task round_task;   /* Posted: consider a round. */
@@ -180,6 +181,9 @@ enum error replica_follows(const struct partition *partition, int32_t leader_epo
 enum error truncation_expect(struct partition *partition, int64_t offset);
 
 /* ---- role.c ---- */
+
+/* By the flag and by the clock. */
+bool table_is_leased(const struct partition_table *table);
 
 /* Takes up what the quorum agreed. OUT_OF_MEMORY: only a lost leadership was given up. */
 enum error role_assign(struct partition *partition, const struct partition_assignment *assignment);

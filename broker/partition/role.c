@@ -166,6 +166,16 @@ static void lease_one(void *context, struct partition *partition)
     partition_wake_waits(partition); /* Those who wait here for records had better ask another. */
 }
 
+bool table_is_leased(const struct partition_table *table)
+{
+    return table->leased && (table->lease == NULL || table->lease->held(table->lease));
+}
+
+void partition_table_lease_source(struct partition_table *table, struct partition_lease *lease)
+{
+    table->lease = lease;
+}
+
 void partition_table_lease(struct partition_table *table, bool held)
 {
     if (table->leased == held)

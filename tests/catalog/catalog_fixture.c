@@ -98,7 +98,7 @@ struct catalog_command node_command(int32_t id)
                                       .wall_clock_ms = 1000 + (int64_t)id};
     command.node.id = id;
     command.node.port = 9092;
-    command.node.incarnation_id = id_of((uint8_t)(100 + id));
+    command.node.incarnation_id = id_of((uint8_t)(100 + (uint32_t)id));
     snprintf(command.node.host, sizeof command.node.host, "node%d", id);
     return command;
 }

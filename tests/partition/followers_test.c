@@ -251,6 +251,34 @@ static void without_the_lease_nothing_is_acknowledged(void **state)
     fixture_append_done(&refused);
 }
 
+struct lease_by_clock {
+    struct partition_lease lease;
+    bool is_held;
+};
+
+static bool clock_says(struct partition_lease *lease)
+{
+    return container_of(lease, struct lease_by_clock, lease)->is_held;
+}
+
+/* A process that was paused: its clock knows before any timer has told. */
+static void a_lease_that_lapsed_unnoticed_is_none(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *partition = lead(f, "01");
+    struct lease_by_clock clock = {{clock_says}, false};
+    struct fixture_append refused;
+    partition_table_lease_source(f->table, &clock.lease);
+    fixture_append_start(partition, &refused, 1, 1, FIXTURE_WAIT_MS);
+    fixture_run(f);
+    assert_int_equal(refused.append.error, ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(partition_check_leader(partition, -1), ERROR_NOT_LEADER_OR_FOLLOWER);
+    clock.is_held = true;
+    assert_int_equal(partition_check_leader(partition, -1), ERROR_NONE);
+    partition_table_lease_source(f->table, NULL);
+    fixture_append_done(&refused);
+}
+
 static void view_note(void *context, const struct partition_replica_view *view)
 {
     struct partition_replica_view *views = context;
@@ -298,6 +326,7 @@ int main(void)
         FOLLOWERS_TEST(an_unknown_outcome_keeps_the_proposed_member_counted),
         FOLLOWERS_TEST(votes_of_an_earlier_life_do_not_count),
         FOLLOWERS_TEST(without_the_lease_nothing_is_acknowledged),
+        FOLLOWERS_TEST(a_lease_that_lapsed_unnoticed_is_none),
         FOLLOWERS_TEST(the_leader_tells_what_each_replica_has),
     };
     return cmocka_run_group_tests_name("followers", tests, NULL, NULL);
