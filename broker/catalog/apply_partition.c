@@ -78,13 +78,23 @@ static bool member_eligible(const struct apply *apply, const struct election *el
     return election_node_active(election, id) || ids_contain(present->isr, present->isr_count, id);
 }
 
+/* A leader whose disk fails gives its place to one that is in sync already. */
+static bool leader_stays_or_hands_on(const struct catalog_partition *asked,
+                                     const struct catalog_partition *present)
+{
+    if (ids_contain(asked->isr, asked->isr_count, present->leader))
+        return true;
+    return asked->isr_count > 0 && !asked->recovering &&
+           ids_within(asked->isr, asked->isr_count, present->isr, present->isr_count);
+}
+
 static enum error check_isr(const struct apply *apply, const struct election *election,
                             const struct catalog_partition *present)
 {
     const struct catalog_partition *asked = &apply->command->partition;
     if (ids_repeat(asked->isr, asked->isr_count) ||
         !ids_within(asked->isr, asked->isr_count, present->replicas, present->replica_count) ||
-        !ids_contain(asked->isr, asked->isr_count, present->leader))
+        !leader_stays_or_hands_on(asked, present))
         return ERROR_INVALID_REQUEST;
     if (asked->recovering && (asked->isr_count > 1 || !present->recovering))
         return ERROR_INVALID_REQUEST;

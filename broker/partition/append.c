@@ -86,6 +86,10 @@ static enum error write_batch(struct partition *partition, struct partition_appe
         error = log_append(partition->log, append->batch, append->size, &append->facts,
                            partition->leader_epoch, &append->base_offset);
     if (error != ERROR_NONE) {
+        if (error == ERROR_STORAGE) {
+            partition->disk_failed = true;
+            isr_consider(partition);
+        }
         if (error == ERROR_STORAGE || error == ERROR_DISK_FULL)
             partition_report(partition, REPORT_ERROR, "append_refused",
                              "error=\"%s\" lost=nothing do=\"%s\"", error_text(error),

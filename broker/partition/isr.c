@@ -32,7 +32,7 @@ static bool belongs(const struct partition *partition, const struct follower *fo
                     int64_t now_ms, bool *blocked)
 {
     if (follower->node_id == partition->table->options.node_id)
-        return true;
+        return !partition->disk_failed;
     bool keeps_up = follower_caught_up(partition, follower, now_ms);
     if (follower->in_isr) {
         bool lost = follower->end_offset >= 0 && follower->end_offset < partition->high_watermark;
@@ -74,6 +74,19 @@ static void propose(struct partition *partition, const int32_t *isr, uint32_t co
     list_remove(&partition->isr_link);
 }
 
+/* Who may take over from a leader whose disk fails: nobody joins on its word any more. */
+static uint32_t in_sync_but_self(const struct partition *partition, int32_t *ret_isr)
+{
+    const struct followers *followers = partition->followers;
+    uint32_t count = 0;
+    for (uint32_t i = 0; followers != NULL && i < followers->count; i++) {
+        const struct follower *follower = &followers->each[i];
+        if (follower->in_isr && follower->node_id != partition->table->options.node_id)
+            ret_isr[count++] = follower->node_id;
+    }
+    return count;
+}
+
 void isr_consider(struct partition *partition)
 {
     const struct followers *followers = partition->followers;
@@ -93,7 +106,9 @@ void isr_consider(struct partition *partition)
         if (in)
             isr[count++] = follower->node_id;
     }
-    if (changed)
+    if (partition->disk_failed)
+        count = in_sync_but_self(partition, isr);
+    if (changed && count > 0)
         propose(partition, isr, count);
     else if (blocked)
         retry_later(partition);

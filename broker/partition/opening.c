@@ -122,6 +122,8 @@ static enum error open_log(struct partition *partition, const char *directory,
 static enum error go_offline(struct partition *partition, enum error error,
                              const struct failure *reason, const char *directory)
 {
+    partition->disk_failed = true;
+    isr_consider(partition); /* While it is still known who is in sync. */
     partition->role = PARTITION_OFFLINE;
     partition->open_error = ERROR_STORAGE;
     partition_report(partition, REPORT_ERROR, "partition_offline",

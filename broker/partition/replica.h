@@ -44,6 +44,7 @@ struct partition {
     bool was_clean;        /* How to open the log: trust it, or scan from the recovery point. */
     bool epoch_assigned;   /* The log knows leader_epoch. */
     bool sync_failed;      /* Reported once; final until the log is opened again. */
+    bool disk_failed;      /* It, or a refused write or opening: another should lead. */
     bool nothing_stored;   /* Looked: there is no log, not even an empty one. */
     bool recovering;       /* To be ended by the leader's next ISR change. */
     bool isr_changing;     /* One of ours is under way. */

@@ -66,6 +66,8 @@ static void sync_finish(struct partition *partition)
                              "partition takes no writes until the node is restarted\"",
                              error_text(error));
         partition->sync_failed = true;
+        partition->disk_failed = true;
+        isr_consider(partition);
         partition_abandon(partition, error);
     } else {
         partition_tell(partition, PARTITION_NEWS_SYNCED);

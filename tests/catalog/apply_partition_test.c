@@ -123,7 +123,7 @@ static void a_change_that_does_not_fit_is_refused(void **state)
     apply_expecting(f, &bad, ERROR_INVALID_REQUEST);
     bad = isr_command(f, "orders", 0, IDS(1, 4), 2); /* No replica. */
     apply_expecting(f, &bad, ERROR_INVALID_REQUEST);
-    bad = isr_command(f, "orders", 0, IDS(3), 1); /* Without the leader. */
+    bad = isr_command(f, "orders", 0, IDS(2), 1); /* Without the leader, and not in sync. */
     apply_expecting(f, &bad, ERROR_INVALID_REQUEST);
     bad = isr_command(f, "orders", 0, IDS(1, 2), 2); /* Fenced. */
     apply_expecting(f, &bad, ERROR_INELIGIBLE_REPLICA);
@@ -134,6 +134,22 @@ static void a_change_that_does_not_fit_is_refused(void **state)
     bad.partition.recovering = true;
     apply_expecting(f, &bad, ERROR_INVALID_REQUEST);
     apply_expecting(f, &good, ERROR_NONE);
+}
+
+/* A leader whose disk fails proposes the others: one of them leads, under a new epoch. */
+static void a_leader_gives_its_place_to_one_in_sync(void **state)
+{
+    struct catalog_fixture *f = *state;
+    make_orders(f);
+    configure(f, "orders", "min.insync.replicas", "2");
+    change_isr(f, IDS(2, 3), 2);
+    assert_partition(f, "orders", 0, "leader 2 epoch 1/1 replicas 1,2,3 isr 2,3 elr -");
+    change_isr(f, IDS(3), 1);
+    assert_partition(f, "orders", 0, "leader 3 epoch 2/2 replicas 1,2,3 isr 3 elr 2");
+    struct catalog_command joins = isr_command(f, "orders", 0, IDS(1), 1);
+    apply_expecting(f, &joins, ERROR_INVALID_REQUEST); /* It was not in sync. */
+    struct catalog_command nobody = isr_command(f, "orders", 0, IDS(1), 0);
+    apply_expecting(f, &nobody, ERROR_INVALID_REQUEST);
 }
 
 /* KIP-841: who is about to stop does not come back into the in-sync replicas. */
@@ -339,6 +355,7 @@ int main(void)
         WITH_CATALOG(those_who_leave_below_the_minimum_are_eligible),
         WITH_CATALOG(a_changed_cluster_minimum_settles_every_topic),
         WITH_CATALOG(a_change_that_does_not_fit_is_refused),
+        WITH_CATALOG(a_leader_gives_its_place_to_one_in_sync),
         WITH_CATALOG(a_node_that_stops_does_not_join),
         WITH_CATALOG(a_recovering_leader_is_alone),
         WITH_CATALOG(preferred_leaders_are_elected),

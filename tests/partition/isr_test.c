@@ -249,6 +249,26 @@ static void a_recovering_leader_ends_that(void **state)
     fixture_expect_isr(f, NULL);
 }
 
+/* A leader whose disk fails proposes that one of the others leads, and nobody else comes in. */
+static void a_leader_whose_sync_failed_gives_its_place(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *partition = lead(f, "02");
+    struct fixture_append refused;
+    const struct simulated_fault fault = {.operations = SIMULATED_SYNC, .error = ERROR_STORAGE};
+    fixture_append_start(partition, &refused, 1, -1, FIXTURE_WAIT_MS);
+    simulated_storage_fail(f->disk, &fault);
+    fixture_run(f);
+    simulated_storage_fail_end(f->disk);
+    assert_int_equal(refused.append.error, ERROR_STORAGE);
+    fixture_expect_isr(f, "2");
+    struct partition_assignment other = fixture_assignment(2, 6, 11, "2");
+    (void)fixture_take(f, &other);
+    fixture_isr_ended(f, ERROR_NONE);
+    assert_int_equal(partition_role(partition), PARTITION_FOLLOWER);
+    fixture_append_done(&refused);
+}
+
 /* A node that stood still itself takes nobody out for it. */
 static void a_leader_that_stood_still_forgives(void **state)
 {
@@ -282,6 +302,7 @@ int main(void)
         ISR_TEST(a_refused_change_is_tried_again),
         ISR_TEST(a_change_without_memory_is_tried_again),
         ISR_TEST(a_recovering_leader_ends_that),
+        ISR_TEST(a_leader_whose_sync_failed_gives_its_place),
         ISR_TEST(a_leader_that_stood_still_forgives),
     };
     return cmocka_run_group_tests_name("isr", tests, NULL, NULL);
