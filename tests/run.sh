@@ -4,14 +4,15 @@
 #   unit asan tsan        the programs of `meson test`: gcc; clang with address and undefined-behaviour
 #                         sanitizers; clang with the thread sanitizer
 #   tidy fuzz             the house rules; each fuzz target for a short run with a fixed seed
-#   node mount hostile crash readme sim clients   the scripts tests/SUITE/*.sh (see tests/harness.sh)
+#   node mount hostile crash readme sim clients cluster   the scripts tests/SUITE/*.sh (see tests/harness.sh)
 # How often the crash tests do it: ROUNDS (kill -9, 25), CUTS (power cuts, 8), STOPS (8); a release does 100 of each.
+# The cluster's: CYCLES (kill -9, 60), PARTITIONS (of the network, 30), PAUSES (8), JUMPS (8), CUTS; a release does 300 CYCLES, 50 CUTS.
 # The last line is "N passed, N failed, N skipped" over all of it. With CI=true what is skipped counts as failed.
 # Each run builds afresh in build-gcc, build-asan and build-tsan; logs are in build-logs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-script_suites=(node mount hostile crash readme sim clients)
+script_suites=(node mount hostile crash readme sim clients cluster)
 all_suites=(tidy unit asan tsan fuzz "${script_suites[@]}")
 logs=$PWD/build-logs
 results=$logs/results

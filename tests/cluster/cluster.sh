@@ -19,6 +19,7 @@
 
 NODES=()
 declare -A member_pids=()
+declare -A member_hidden=() # nodes that are paused (who looks at their mount hangs) or know only what was
 cluster_settings=()
 cluster_port=9092
 
@@ -160,13 +161,14 @@ member_kill() {
 }
 
 member_pause() {
+    member_hidden[$1]=paused
     kill -STOP "${member_pids[$1]}"
 }
 
 member_resume() {
+    unset "member_hidden[$1]"
     kill -CONT "${member_pids[$1]}"
 }
-
 
 cut_in() {
     ip netns exec "$cluster_name-$1" nft add rule inet faults in iifname eth0 drop
@@ -177,6 +179,7 @@ cut_out() {
 }
 
 cut_off() {
+    member_hidden[$1]=cut
     cut_in "$1"
     cut_out "$1"
 }
@@ -192,12 +195,14 @@ lose() {
 }
 
 heal() {
+    unset "member_hidden[$1]"
     ip netns exec "$cluster_name-$1" nft flush table inet faults
 }
 
 living() {
     local number
     for number in "${NODES[@]}"; do
+        [ -z "${member_hidden[$number]:-}" ] || continue
         if member_runs "$number" && member_answers "$number"; then echo "$number"; return 0; fi
     done
     return 1
@@ -206,8 +211,8 @@ living() {
 info_column() {
     local number
     for number in "${NODES[@]}"; do
-        member_runs "$number" || continue
-        awk -v partition="$2" -v column="$3" '$1 == partition { print $column; found = 1 } END { exit !found }' \
+        member_runs "$number" && [ -z "${member_hidden[$number]:-}" ] || continue
+        timeout 5 awk -v partition="$2" -v column="$3" '$1 == partition { print $column; found = 1 } END { exit !found }' \
             "$(mount_of "$number")/$1/.info" 2> /dev/null && return 0
     done
     return 1

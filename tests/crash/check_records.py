@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compares what a partition holds with what its producers were told.
+"""Compares what a partition holds with what its producers were told and what its consumer groups saw.
 
     check_records.py LABEL PARTITION RECORDS JOURNAL...
 
-RECORDS is the output of `kcat -C -f '%o %s\\n'` for one partition, JOURNAL is described in journal.h. Prints a line
-of tests/harness.sh for each promise; ends with 1 when one is broken.
+RECORDS is the output of `kcat -C -f '%o %s\\n'` for one partition, JOURNAL is described in journal.h (of a producer)
+or tests/cluster/group_consumer.c (of a member of a group). Prints a line of tests/harness.sh for each promise; ends
+with 1 when one is broken.
 """
 import collections
 import sys
@@ -30,6 +31,40 @@ class Journal:
                 self.highest = max(self.highest, int(words[2]))
                 if words[0] == "ack":
                     self.acknowledged[int(words[2])] = int(words[3])
+
+
+class Group:
+    """What all members of one consumer group saw and did in one partition."""
+
+    def __init__(self, name):
+        self.name = name
+        self.seen = {}      # offset -> (producer, sequence)
+        self.changed = []   # offsets at which two looks were not the same
+        self.skipped = []   # (offset, next): seen one after the other, with an offset between
+        self.commits = []   # (time, offset)
+        self.starts = []    # (time, offset)
+
+    def read(self, path, partition):
+        position = None
+        with open(path, encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                words = line.split()
+                if not line.endswith("\n") or int(words[1]) != partition:
+                    continue
+                offset = int(words[2])
+                if words[0] == "committed":
+                    self.commits.append((int(words[3]), offset))
+                elif words[0] == "assigned":
+                    self.starts.append((int(words[3]), offset))
+                    position = offset
+                else:
+                    record = (words[3], int(words[4]))
+                    if self.seen.setdefault(offset, record) != record:
+                        self.changed.append(offset)
+                    if offset != position:
+                        self.skipped.append((position, offset))
+                    position = offset + 1
 
 
 def record_fill(sequence, size):
@@ -84,7 +119,7 @@ def check_producer(check, journal, found):
     lost = [sequence for sequence in journal.acknowledged if sequence not in counts]
     check.that(f"{journal.name} ({journal.kind}): none of {len(journal.acknowledged)} "
                "acknowledged records is lost", lost)
-    if journal.kind != "plain":
+    if journal.kind not in ("plain", "unordered"):
         check.that(f"{journal.name}: no record is there twice",
                    [sequence for sequence, count in counts.items() if count > 1])
     seen, order, last = set(), [], -1
@@ -93,7 +128,8 @@ def check_producer(check, journal, found):
             order.append((sequence, offset))
         seen.add(sequence)
         last = max(last, sequence)
-    check.that(f"{journal.name}: records are in the order they were sent", order)
+    if journal.kind != "unordered":
+        check.that(f"{journal.name}: records are in the order they were sent", order)
     places = collections.defaultdict(set)
     for sequence, offset in found:
         places[sequence].add(offset)
@@ -102,12 +138,42 @@ def check_producer(check, journal, found):
                 if offset >= 0 and offset not in places[sequence]])
 
 
+def check_group(check, group, found):
+    there = {offset: (name, sequence) for name, records in found.items() for sequence, offset in records}
+    name = f"group {group.name}"
+    check.that(f"{name}: all of {len(group.seen)} records seen are there, the same",
+               group.changed + [offset for offset, record in group.seen.items() if there.get(offset) != record])
+    check.that(f"{name}: no member skipped an offset", group.skipped)
+    last = max((offset for _, offset in group.commits), default=0)
+    check.that(f"{name}: every record below the last commit ({last}) was seen",
+               [offset for offset in range(last) if offset not in group.seen])
+    commits, lost, highest, place = sorted(group.commits), [], 0, 0
+    for asked, offset in sorted(group.starts):
+        while place < len(commits) and commits[place][0] < asked:
+            highest = max(highest, commits[place][1])
+            place += 1
+        if offset < highest:
+            lost.append((offset, highest))
+    check.that(f"{name}: none of {len(commits)} commits was lost at {len(group.starts)} assignments", lost)
+
+
+def read_journals(paths, partition):
+    """Those of the producers and those of the groups, by name."""
+    journals, groups = {}, {}
+    for path in paths:
+        with open(path, encoding="ascii") as lines:
+            kind, _, name = next(lines).split()
+        if kind == "consumer":
+            groups.setdefault(name, Group(name)).read(path, partition)
+        else:
+            journal = Journal(path, partition)
+            journals[journal.name] = journal
+    return journals, groups
+
+
 def main():
     label, partition, records = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    journals = {}
-    for path in sys.argv[4:]:
-        journal = Journal(path, partition)
-        journals[journal.name] = journal
+    journals, groups = read_journals(sys.argv[4:], partition)
     check = Check(f"{label}/{partition}")
     found, holes, foreign = examine(records, journals)
     check.that("offsets follow each other", holes)
@@ -115,6 +181,8 @@ def main():
     for journal in journals.values():
         if journal.highest >= 0 or journal.sent:
             check_producer(check, journal, found[journal.name])
+    for group in groups.values():
+        check_group(check, group, found)
     return 1 if check.failed else 0
 
 

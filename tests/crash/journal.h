@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a producer of the crash tests sends and writes down, outside the node:
  *
- *     record    NAME SEQUENCE FILL            FILL follows from NAME and SEQUENCE (record_fill in
- * check_records.py) journal   producer NAME KIND            KIND: idempotent, plain or file ack
- * PARTITION SEQUENCE OFFSET the node acknowledged it (OFFSET -1: not told) unknown PARTITION
- * SEQUENCE    an error: it may be in the log or not sent PARTITION COUNT          at the end:
- * sequences 0..COUNT-1 were tried
+ *     record    NAME SEQUENCE FILL            FILL follows from NAME and SEQUENCE:
+ *                                             record_fill in check_records.py
+ *     journal   producer NAME KIND            KIND: idempotent, plain, unordered or file
+ *               ack PARTITION SEQUENCE OFFSET the node acknowledged it (OFFSET -1: not told)
+ *               unknown PARTITION SEQUENCE    an error: it may be in the log or not
+ *               sent PARTITION COUNT          at the end: sequences 0..COUNT-1 were tried
+ *
+ * Unordered is a plain one that may be left hanging by a leader: librdkafka counts requests in
+ * flight by broker, so that what a hung broker kept is sent again behind what the next one took
+ * meanwhile.
  */
 #ifndef CRASH_JOURNAL_H
 #define CRASH_JOURNAL_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Produces through the port until SIGTERM, however often the node dies:
- * port_producer BOOTSTRAP TOPIC PARTITIONS JOURNAL NAME idempotent|plain [KEY=VALUE...] */
+ * port_producer BOOTSTRAP TOPIC PARTITIONS JOURNAL NAME KIND [KEY=VALUE...]
+ * KIND: idempotent, plain or unordered (journal.h) */
 #include "journal.h"
 
 #include <librdkafka/rdkafka.h>

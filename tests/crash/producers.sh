@@ -71,7 +71,8 @@ let_it_work() {
 }
 
 wait_a_moment() {
-    sleep "$(printf '0.%03d' $((RANDOM % $1)))"
+    local ms=$((RANDOM % $1))
+    sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
 }
 
 # check_topic TOPIC PARTITIONS: what is there, by port and by file, is what the producers were told by now.
@@ -86,8 +87,13 @@ check_topic() {
         "$crash_dir/check_records.py" "$1" "$partition" "$dump" "$told"/* ||
             { checks_failed=$((checks_failed + 1)); cp "$dump" "$TEST_DIR/$1-$partition.dump"; }
         [ "$mount" != yes ] || check "$1/$partition: the file holds what the port gives" \
-            file_holds "$MOUNT/$1/$partition" "$dump"
+            file_holds "$(partition_file "$1" "$partition")" "$dump"
     done
+}
+
+# The file of partition $2 of topic $1 that is compared. The tests of clusters have more than one.
+partition_file() {
+    echo "$MOUNT/$1/$2"
 }
 
 # Every record that partition $2 of topic $1 has now: its offset and its value. By count: while others produce, kcat
