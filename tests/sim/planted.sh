@@ -22,7 +22,7 @@ build_simulator() {
 
 # Succeeds when the first seeds show a broken promise or a broken belief (an assertion's abort).
 catches() {
-    timeout 60 "$tree/build/tests/sim/$program" --seed 1 --count "$seeds" > "$TEST_DIR/$1.log" 2>&1
+    timeout 120 "$tree/build/tests/sim/$program" --seed 1 --count "$seeds" > "$TEST_DIR/$1.log" 2>&1
     [ $? -ne 0 ]
 }
 
