@@ -82,6 +82,9 @@ static rd_kafka_t *client_open(struct producer *producer, const char *bootstrap,
     set(config, "max.in.flight.requests.per.connection", idempotent ? "5" : "1");
     set(config, "message.timeout.ms", "60000");
     set(config, "request.timeout.ms", "5000");
+    /* What a node that is cut off keeps in flight waits so long; sequences go on from it, so the
+     * others wait for it. */
+    set(config, "socket.timeout.ms", "6000");
     set(config, "retries", "1000000");
     set(config, "retry.backoff.ms", "20");
     set(config, "reconnect.backoff.ms", "10");

@@ -190,8 +190,8 @@ class Closed(Exception):
 
 
 class Connection:
-    def __init__(self, port, timeout=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=10, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout)
 
     def __enter__(self):
         return self
