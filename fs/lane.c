@@ -179,6 +179,8 @@ static void retry_due(struct timer *timer);
 enum error lane_of(struct tree *tree, struct inode *inode, struct lane **ret_lane)
 {
     uint32_t nodes = 0;
+    if (inode_topic(tree, inode) == NULL)
+        return ERROR_STALE; /* Deleted: there is nobody to wait for. */
     if (inode->lane == NULL) {
         catalog_node_each(tree->broker->catalog, count_node, &nodes);
         if (nodes > 1 || inode_replica(tree, inode) == NULL) {

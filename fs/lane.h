@@ -52,7 +52,7 @@ enum error lane_producer_new(struct tree *tree, struct lane_producer **ret_produ
 void lane_producer_free(struct lane_producer *producer);
 
 /* The lane of a partition's inode, made when it has none; *ret_lane is NULL when its batches may go
- * straight to the partition: the cluster is this node alone. OUT_OF_MEMORY. */
+ * straight to the partition: the cluster is this node alone. OUT_OF_MEMORY; STALE: deleted. */
 enum error lane_of(struct tree *tree, struct inode *inode, struct lane **ret_lane);
 
 /* Nothing is in it. Accepts NULL. */
