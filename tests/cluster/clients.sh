@@ -31,11 +31,20 @@ all_in_sync() {
     done
 }
 
+# All nodes know it: a client that asks one that does not yet takes its partitions for unknown.
+known_everywhere() {
+    local number
+    for number in "${NODES[@]}"; do
+        [ "$(kcat -L -b "$(address_of "$number")" -t "$1" | grep -c 'isrs: .')" -eq "$2" ] || return 1
+    done
+}
+
 make_topic() {
     local root
     root=$(mount_of "$(living)")
     mkdir "$root/$1" && { [ "$2" -eq 1 ] || echo "$2" > "$root/$1/.config/partitions"; } &&
-        wait_for 20 all_in_sync "$1" "$2" 3 || { fail "topic $1 of $2 partitions and three replicas"; finish; }
+        wait_for 20 all_in_sync "$1" "$2" 3 &&
+        wait_for 10 known_everywhere "$1" "$2" || { fail "topic $1 of $2 partitions and three replicas"; finish; }
 }
 
 consumer_begin() {
