@@ -360,13 +360,23 @@ void stream_receive(struct stream *stream)
 
 /* ---- life ---- */
 
+/* What is wrong with a socket in words: uv says EBADF of whatever poll(2) calls an error. */
+static const char *socket_failure(int descriptor)
+{
+    int errno_value = 0;
+    socklen_t size = sizeof errno_value;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &errno_value, &size) != 0)
+        errno_value = errno;
+    return errno_value == 0 ? "the connection broke" : strerror(errno_value);
+}
+
 static void stream_event(uv_poll_t *poll, int status, int events)
 {
     struct stream *stream = poll->data;
     struct peers *peers = stream->peers;
     struct link *link = stream->owner;
     if (status < 0) {
-        link_failed(link, uv_strerror(status));
+        link_failed(link, socket_failure(stream->descriptor));
     } else {
         if ((events & UV_WRITABLE) != 0) {
             stream->send_blocked = false;
