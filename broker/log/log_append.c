@@ -109,6 +109,7 @@ static enum error append_batch(struct log *log, const uint8_t *bytes,
     struct segment *active = log_active(log);
     error = segment_append(active, bytes, header, (int64_t)text_bytes,
                            log->config.index_interval_bytes);
+    log->failed = log->failed || active->sync_failed;
     if (error != ERROR_NONE)
         return error;
     log->end_offset = active->next_offset;

@@ -242,6 +242,13 @@ enum error segment_append(struct segment *segment, const uint8_t *bytes,
         error = storage_truncate(segment->file, segment->size_bytes);
         segment->torn = error != ERROR_NONE;
     }
+    /* Recovery takes a batch for whole whose every sector was written: a power cut must not leave
+     * it one of this attempt's sectors and one of the last's. */
+    if (error == ERROR_NONE && segment->cut_unsynced) {
+        error = storage_sync(segment->file);
+        segment->cut_unsynced = error != ERROR_NONE;
+        segment->sync_failed = error != ERROR_NONE;
+    }
     bool due = entry_due(segment, index_interval_bytes);
     if (error == ERROR_NONE)
         error = timestamps_know(segment);
@@ -253,6 +260,7 @@ enum error segment_append(struct segment *segment, const uint8_t *bytes,
     segment->unsynced = true;
     if (error != ERROR_NONE) {
         segment->torn = storage_truncate(segment->file, segment->size_bytes) != ERROR_NONE;
+        segment->cut_unsynced = true;
         return error;
     }
     batch_note(segment, header, text_bytes, due);

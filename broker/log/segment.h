@@ -45,6 +45,8 @@ struct segment {
     bool unsynced;                    /* The .log file. */
     bool indexes_unsynced;            /* Sealed since; log_sync_run takes them along. */
     bool torn;                        /* A failed write could not be cut off yet. */
+    bool cut_unsynced;                /* One was, and a power cut could bring it back. */
+    bool sync_failed;                 /* Of that: final, as every failed sync. */
     bool used;                        /* Since the last segment_rest. */
 };
 

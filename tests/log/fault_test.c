@@ -248,6 +248,36 @@ static void a_failed_sync_is_final(void **state)
     fixture_done(&fixture);
 }
 
+/* What a refused write left is off the disk before anything is written in its place: a power cut
+ * could mix the two. Where that sync fails, it is final as every one is. */
+static void a_refused_write_is_cut_off_for_good_before_the_next(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 11);
+    fixture_open(&fixture, false, -1);
+    fixture_append(fixture.log, 5, 0);
+    struct simulated_fault fault = {.operations = SIMULATED_WRITE, .error = ERROR_DISK_FULL};
+    simulated_storage_fail(fixture.disk, &fault);
+    assert_int_equal(fixture_try_append(fixture.log, 5, 0), ERROR_DISK_FULL);
+    simulated_storage_fail_end(fixture.disk);
+    uint64_t before = simulated_storage_counters(fixture.disk).syncs;
+    fixture_append(fixture.log, 5, 0);
+    assert_int_equal(simulated_storage_counters(fixture.disk).syncs, before + 1);
+    fixture_append(fixture.log, 5, 0);
+    assert_int_equal(simulated_storage_counters(fixture.disk).syncs, before + 1);
+
+    simulated_storage_fail(fixture.disk, &fault);
+    assert_int_equal(fixture_try_append(fixture.log, 5, 0), ERROR_DISK_FULL);
+    fault = (struct simulated_fault){.operations = SIMULATED_SYNC, .error = ERROR_STORAGE};
+    simulated_storage_fail(fixture.disk, &fault);
+    assert_int_equal(fixture_try_append(fixture.log, 5, 0), ERROR_STORAGE);
+    simulated_storage_fail_end(fixture.disk);
+    assert_int_equal(fixture_try_append(fixture.log, 5, 0), ERROR_STORAGE);
+    fixture_close(&fixture, false);
+    fixture_done(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +287,7 @@ int main(void)
         cmocka_unit_test(truncation_survives_every_fault),
         cmocka_unit_test(a_full_disk_heals),
         cmocka_unit_test(a_failed_sync_is_final),
+        cmocka_unit_test(a_refused_write_is_cut_off_for_good_before_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
