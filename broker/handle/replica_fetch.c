@@ -89,7 +89,11 @@ static bool fill(struct filling *filling, const struct replica_entry *entry,
     struct partition_offsets offsets = {.log_start_offset = -1, .high_watermark = -1};
     struct partition_divergence divergence = {.epoch = -1, .end_offset = -1};
     enum error error = ERROR_UNKNOWN_TOPIC_ID;
-    if (entry->partition != NULL && !partition_deleted(entry->partition)) {
+    bool there = entry->partition != NULL && !partition_deleted(entry->partition);
+    if (there && partition_role(entry->partition) == PARTITION_LEADER &&
+        !partition_has_follower(entry->partition, entry->session->node_id)) {
+        error = ERROR_UNKNOWN_LEADER_EPOCH; /* This node has not heard of it yet: asked again. */
+    } else if (there) {
         int64_t limit = entry->max_bytes < filling->left ? entry->max_bytes : filling->left;
         error = partition_read_replica(
             entry->partition, entry->leader_epoch, entry->last_fetched_epoch, entry->fetch_offset,

@@ -266,6 +266,8 @@ static void entry_take(struct replica_entry *entry,
                            : partition_check_replica(entry->partition, said->leader_epoch,
                                                      said->last_fetched_epoch, said->fetch_offset,
                                                      &offsets, &divergence);
+    if (error == ERROR_NONE && !partition_has_follower(entry->partition, session->node_id))
+        error = ERROR_UNKNOWN_LEADER_EPOCH;
     if (error != ERROR_NONE || divergence.epoch >= 0) {
         entry->waiting = false;
         entry_urge(entry);

@@ -225,6 +225,12 @@ static void follower_mark(const struct partition *partition, struct follower *fo
         follower->caught_up_ms = now_ms;
 }
 
+bool partition_has_follower(const struct partition *partition, int32_t node_id)
+{
+    return partition->role == PARTITION_LEADER && node_id != partition->table->options.node_id &&
+           follower_find(partition->followers, node_id) != NULL;
+}
+
 void partition_replica_progress(struct partition *partition, int32_t node_id, int64_t node_epoch,
                                 int64_t end_offset, int64_t synced_offset, int64_t log_start_offset)
 {

@@ -224,6 +224,10 @@ enum error partition_check_replica(struct partition *partition, int32_t leader_e
                                    struct partition_offsets *ret_offsets,
                                    struct partition_divergence *ret_divergence);
 
+/* Whether this node leads and knows that node as another replica. A node that it does not know as
+ * one yet must ask again: its votes would be lost (Kafka: Partition.followerReplicaOrThrow). */
+bool partition_has_follower(const struct partition *partition, int32_t node_id);
+
 /* The same, and as partition_read but up to the log end; nothing is read when the logs part. */
 enum error partition_read_replica(struct partition *partition, int32_t leader_epoch,
                                   int32_t last_fetched_epoch, int64_t offset, size_t max_bytes,

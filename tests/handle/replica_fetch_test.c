@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-enum { FOLLOWER = 2, WAIT_MS = 500 };
+enum { FOLLOWER = 2, NEWCOMER = 4, WAIT_MS = 500 };
 
 /* One request of a follower, which names at most one partition. */
 struct fetching {
@@ -153,6 +153,40 @@ static void a_new_session_is_answered_at_once(void **state)
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
     assert_int_equal(answer->topics[0].partitions[0].high_watermark, 0);
     end(&fetching);
+}
+
+/* `orders` 0 as the empty log of node 4 would ask for it; its answer's error. */
+static enum error newcomer_asks(struct broker_fixture *f)
+{
+    struct fetching fetching;
+    begin(f, &fetching, 0, 0);
+    name(f, &fetching, 0, -1);
+    fetching.exchange.request.requester.peer_node_id = NEWCOMER;
+    fetching.body->node_id = NEWCOMER;
+    fetching.body->node_epoch = epoch_of(f, NEWCOMER);
+    fetching.body->max_wait_ms = 0;
+    const struct replica_fetch_response *answer = run(f, &fetching);
+    int16_t code = answer->topics_count == 0 ? 0 : answer->topics[0].partitions[0].error_code;
+    end(&fetching);
+    return code == 0 ? ERROR_NONE : error_from_kafka(code);
+}
+
+/* A node that heard of its replica before its leader did is told to ask again: it would say where
+ * it is only once, and an idle partition would never take it into its ISR. */
+static void a_node_not_yet_known_as_a_replica_is_told_to_ask_again(void **state)
+{
+    struct broker_fixture *f = *state;
+    const struct catalog_assignment target = {.replicas = {1, 2, 3, 4}, .replica_count = 4};
+    struct catalog_command command = {.kind = CATALOG_REASSIGN,
+                                      .topic_id = fixture_replicated_topic(f, "orders")->id,
+                                      .assignments = &target,
+                                      .assignment_count = 1};
+    fixture_add_node(f, NEWCOMER);
+    assert_int_equal(newcomer_asks(f), ERROR_UNKNOWN_LEADER_EPOCH);
+
+    assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
+
+    assert_int_equal(newcomer_asks(f), ERROR_NONE);
 }
 
 /* A request without news waits for a record and carries it; without one it ends at its wait. */
@@ -446,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(a_new_session_is_answered_at_once),
+        WITH_BROKER(a_node_not_yet_known_as_a_replica_is_told_to_ask_again),
         WITH_BROKER(a_request_waits_for_records),
         WITH_BROKER(a_newer_request_ends_the_wait_of_the_older),
         WITH_BROKER(votes_commit_and_the_high_watermark_is_told),
