@@ -57,7 +57,8 @@ void partition_commit(struct partition *partition)
         partition_wake_waits(partition);
     }
     answer_up_to(partition, &partition->appends, partition->high_watermark);
-    answer_up_to(partition, &partition->synced, partition_own_vote(partition));
+    if (table_is_leased(partition->table)) /* Another may lead by now: invariant 16. */
+        answer_up_to(partition, &partition->synced, partition_own_vote(partition));
     if (partition->topic->config.durability == PARTITION_FSYNC)
         (void)partition_sync(partition); /* A failure was reported when it came. */
 }

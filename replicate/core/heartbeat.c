@@ -46,6 +46,7 @@ struct heartbeat {
     struct task shutdown_task;
     bool shutdown_answering;
     int64_t shutdown_heard_ms; /* A controller last answered, or it began. */
+    int64_t answered_index;    /* What the controller had applied when it answered. */
     enum error shutdown_error;
     void (*shutdown_done)(void *context, enum error error);
     void *shutdown_context;
@@ -153,6 +154,12 @@ static void take_answer(struct heartbeat *heartbeat, const struct membership_ans
     switch (answer->error) {
     case ERROR_NONE:
         heartbeat->shutdown_heard_ms = now_ms(heartbeat);
+        /* Whoever was away may have lost what it led: it hears of that first. */
+        if (!heartbeat_lease_held(heartbeat) &&
+            catalog_applied_index(heartbeat->options.catalog) < heartbeat->answered_index) {
+            beat_in(heartbeat, retry_ms(heartbeat));
+            return;
+        }
         heartbeat->lease_until_ms =
             answer->fenced
                 ? 0
@@ -203,6 +210,7 @@ static void call_ended(struct call *call)
     } else {
         answer.error = error_from_kafka(response->error_code);
         answer.fenced = response->fenced;
+        heartbeat->answered_index = response->applied_index;
         answer.should_shutdown = response->should_shutdown;
         if (answer.error == ERROR_NOT_CONTROLLER && response->leader_id != call->node_id)
             heartbeat->hinted_leader_id = response->leader_id;
@@ -247,6 +255,7 @@ static void ask_here(struct heartbeat *heartbeat)
 {
     struct membership *membership = heartbeat->options.membership;
     struct membership_answer answer = {.error = ERROR_NONE};
+    heartbeat->answered_index = 0;
     request_fill(heartbeat);
     membership->ops->heartbeat(membership, &heartbeat->request, &answer);
     take_answer(heartbeat, &answer);
