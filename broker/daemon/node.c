@@ -62,6 +62,11 @@ int node_run(const struct settings *settings, struct background *background)
 
     const struct control_signals on = {stop_by_signal, reopen_by_signal, node};
     enum error error = data_lock(settings, &node->data, &node->failure);
+    /* Early: libraft tries for its next segment later, which takes a small disk's rest for a
+     * moment. */
+    if (error == ERROR_NONE)
+        error = pid_file_write(settings->pid_file, &node->failure);
+    node->pid_file_written = error == ERROR_NONE;
     if (error == ERROR_NONE)
         error = background_redirect(background, settings->report_file, &node->failure);
     if (error == ERROR_NONE)

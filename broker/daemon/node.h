@@ -64,6 +64,7 @@ struct node {
     bool stop_timer_opened;
     uv_timer_t reserve_timer; /* While running: looks after the reserve. */
     bool reserve_timer_opened;
+    bool pid_file_written;
 };
 
 /* Starts the node, runs it until it is told to stop, stops it. The exit status. */

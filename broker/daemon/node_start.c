@@ -245,11 +245,6 @@ static void serve(struct node *node)
         node_start_failed(node, error, "mount");
         return;
     }
-    error = pid_file_write(node->settings->pid_file, &node->failure);
-    if (error != ERROR_NONE) {
-        node_start_failed(node, error, "write the pid file");
-        return;
-    }
     node->state = NODE_RUNNING;
     reserve_begin(node);
     int64_t took_ns = executor_monotonic_ns(node->core.broker.executor) - node->started_ns;

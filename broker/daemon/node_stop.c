@@ -270,11 +270,11 @@ void node_done(struct node *node)
     if (node->engine != NULL)
         engine_free(node->engine);
     node_cluster_done(node);
-    if (node->state == NODE_STOPPED && node->net_started && node->failure.code == ERROR_NONE) {
+    if (node->state == NODE_STOPPED && node->net_started && node->failure.code == ERROR_NONE)
         report(REPORT_INFO, "node_stopped", "", "node=%d took_ms=%lld", node->core.broker.node_id,
                (long long)(now_ms(node) - node->stop_started_ms));
+    if (node->pid_file_written)
         (void)unlink(node->settings->pid_file);
-    }
     if (node->control_opened)
         control_done(&node->control);
     catalog_free(node->catalog);

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# The disk has room for the three segments of 8 MiB that libraft keeps.
 # On a full disk fsync(2) does not say that a line begun is stored: it is not.
 . "$(dirname "$0")/../harness.sh"
 needs python3
 [ "$(id -u)" = 0 ] || skip_all 'a disk of its own needs root'
 
 mkdir "$TEST_DIR/data"
-mount -t tmpfs -o size=16m data "$TEST_DIR/data" || skip_all 'no tmpfs can be mounted here'
+mount -t tmpfs -o size=48m data "$TEST_DIR/data" || skip_all 'no tmpfs can be mounted here'
 start_node
 mkdir "$MOUNT/orders" "$MOUNT/fill"
 append_line "$MOUNT/orders/0" before
