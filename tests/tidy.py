@@ -443,6 +443,18 @@ def check_format(tidy):
         tidy.say(name, line, "clang-format would change it")
 
 
+def check_planted(tidy):
+    """A change moves the bugs that are planted in its lines along."""
+    program = shutil.which("patch")
+    if program is None:
+        return
+    for path in sorted(ROOT.glob("tests/sim/planted*/*.patch")):
+        result = subprocess.run([program, "-p1", "--dry-run", "--force", "-i", str(path)], cwd=ROOT,
+                                capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            tidy.say(path.relative_to(ROOT), 0, "the planted bug does not apply any more")
+
+
 def main():
     tidy = Tidy()
     check_room_table(tidy)
@@ -460,6 +472,7 @@ def main():
         check_words(tidy, path, lines)
         check_sleeps(tidy, path, lines)
     check_config_keys(tidy)
+    check_planted(tidy)
     check_format(tidy)
 
     for path, line, what in sorted(tidy.violations):

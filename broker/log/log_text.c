@@ -65,7 +65,7 @@ static enum error batch_of_text(struct segment *segment, int64_t text, uint64_t 
         int64_t batch_text;
         error = segment_scan_next(&scan, &header, &position);
         if (error == ERROR_NONE)
-            error = segment_batch_text(segment, position, &header, &batch_text);
+            error = segment_batch_text(segment, position, &header, INT64_MAX, &batch_text);
         if (error != ERROR_NONE)
             return error;
         if (at + batch_text > text) {
@@ -111,36 +111,6 @@ enum error log_text_locate(struct log *log, uint64_t text_position,
     return ERROR_NONE;
 }
 
-/* The text of the batch's records before `offset`. */
-static enum error text_before(struct segment *segment, uint64_t position,
-                              const struct batch_header *header, int64_t offset, int64_t *ret_text)
-{
-    *ret_text = 0;
-    if (header->base_offset >= offset || batch_is_control(header))
-        return ERROR_NONE;
-    uint8_t *bytes;
-    struct batch_header whole;
-    enum error error = segment_read_batch(segment, position, header->size, &bytes, &whole);
-    if (error != ERROR_NONE)
-        return error;
-    struct codec_context context;
-    codec_context_init(&context);
-    struct record_walk walk;
-    struct record record;
-    int64_t text = 0;
-    error = record_walk_init(&walk, &whole, &context, CODEC_DECOMPRESSED_BYTES_MAX);
-    if (error == ERROR_NONE) {
-        while (record_walk_next(&walk, &record) && record.offset < offset)
-            text += (int64_t)record.value.size + 1;
-        error = walk.error;
-    }
-    record_walk_done(&walk);
-    codec_context_done(&context);
-    memory_free(bytes);
-    *ret_text = text;
-    return error;
-}
-
 enum error log_text_of_offset(struct log *log, int64_t offset, uint64_t *ret_text_position)
 {
     if (offset < log->start_offset || offset > log->end_offset)
@@ -157,7 +127,7 @@ enum error log_text_of_offset(struct log *log, int64_t offset, uint64_t *ret_tex
     if (error == ERROR_NONE)
         error = log_point_text(&point);
     if (error == ERROR_NONE)
-        error = text_before(point.segment, point.position, &header, offset, &before);
+        error = segment_batch_text(point.segment, point.position, &header, offset, &before);
     if (error == ERROR_NONE)
         *ret_text_position = (uint64_t)(point.text + before);
     return error;

@@ -151,8 +151,9 @@ enum error segment_find_offset(struct segment *segment, int64_t offset, uint64_t
 /* The text of the batches before `position`, a batch boundary. */
 enum error segment_text_at(struct segment *segment, uint64_t position, int64_t *ret_text);
 
-/* The text of one batch, by walking its records. */
+/* The text of one batch's records before `offset_end`, by walking them. */
 enum error segment_batch_text(struct segment *segment, uint64_t position,
-                              const struct batch_header *header, int64_t *ret_text);
+                              const struct batch_header *header, int64_t offset_end,
+                              int64_t *ret_text);
 
 #endif

@@ -183,9 +183,10 @@ enum error segment_learn_tail(struct segment *segment)
 }
 
 enum error segment_batch_text(struct segment *segment, uint64_t position,
-                              const struct batch_header *header, int64_t *ret_text)
+                              const struct batch_header *header, int64_t offset_end,
+                              int64_t *ret_text)
 {
-    if (batch_is_control(header)) {
+    if (header->base_offset >= offset_end || batch_is_control(header)) {
         *ret_text = 0;
         return ERROR_NONE;
     }
@@ -201,7 +202,7 @@ enum error segment_batch_text(struct segment *segment, uint64_t position,
     int64_t text = 0;
     error = record_walk_init(&walk, &whole, &context, CODEC_DECOMPRESSED_BYTES_MAX);
     if (error == ERROR_NONE) {
-        while (record_walk_next(&walk, &record))
+        while (record_walk_next(&walk, &record) && record.offset < offset_end)
             text += (int64_t)record.value.size + 1;
         error = walk.error;
     }
@@ -241,7 +242,7 @@ enum error segment_text_at(struct segment *segment, uint64_t position, int64_t *
         int64_t batch_text;
         error = segment_scan_next(&scan, &header, &at);
         if (error == ERROR_NONE)
-            error = segment_batch_text(segment, at, &header, &batch_text);
+            error = segment_batch_text(segment, at, &header, INT64_MAX, &batch_text);
         if (error != ERROR_NONE)
             return error;
         text += batch_text;
