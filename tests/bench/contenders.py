@@ -78,19 +78,23 @@ class Contender:
     def clear(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def pids(self):
+        """Of every process whose work counts."""
+        return [self.pid] if self.pid else []
+
     def drive(self, *arguments):
         """Runs drive_port against this contender and gives its one line."""
         command = [self.bench.program("drive_port"), *arguments, "--port", str(self.port)]
-        if self.pid:
-            command += ["--pid", str(self.pid)]
+        if self.pids():
+            command += ["--pid", ",".join(map(str, self.pids()))]
         result = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                                 check=False)
         if result.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(map(str, command))}: {result.stderr.strip()}")
         return json.loads(result.stdout)
 
-    def create(self, topic, partitions=1, **configs):
-        options = []
+    def create(self, topic, partitions=1, *options, **configs):
+        options = list(options)
         for key, value in configs.items():
             options += ["--config", f"{key.replace('_', '.')}={value}"]
         self.drive("create", "--topic", topic, "--partitions", partitions, *options)
@@ -177,39 +181,122 @@ class Topicfs(Contender):
         self.pid = 0
 
 
-class Kafka(Contender):
-    """One node of Apache Kafka, by a script with `start DIR`, `stop DIR` and `pids DIR`."""
+class TopicfsCluster(Contender):
+    """Three nodes on this machine, without mounts."""
 
-    def __init__(self, bench, script):
+    PORTS = (19992, 19994, 19996)
+
+    def __init__(self, bench, durability):
+        super().__init__(bench, f"topicfs-{durability}", self.PORTS[0])
+        self.durability = durability
+        self.nodes = {}
+
+    def pids(self):
+        return [process.pid for process in self.nodes.values()]
+
+    def start_node(self, number):
+        words = [str(self.bench.topicfs), "-f", "--no-mount"]
+        for setting in ("topicfs.nodes=" + ",".join(f"127.0.0.1:{port}" for port in self.PORTS),
+                        f"topicfs.token.file={self.folder}/token",
+                        f"listeners=PLAINTEXT://127.0.0.1:{self.PORTS[number]}",
+                        f"log.dirs={self.folder}/{number}", f"topicfs.durability={self.durability}"):
+            words += ["--override", setting]
+        with open(self.folder.with_suffix(".out"), "ab") as log:
+            self.nodes[number] = subprocess.Popen(words, stdout=log, stderr=log)
+
+    def stop_node(self, number):
+        process = self.nodes.pop(number)
+        process.send_signal(signal.SIGTERM)
+        process.wait(DEADLINE_S)
+
+    def alive(self):
+        if any(process.poll() is not None for process in self.nodes.values()):
+            raise RuntimeError(f"a node ended: see {self.folder.with_suffix('.out')}")
+        return True
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        token = self.folder / "token"
+        token.write_text(os.urandom(32).hex())
+        token.chmod(0o600)
+        for number in range(len(self.PORTS)):
+            self.start_node(number)
+        wait_for("three nodes to answer", lambda: self.alive() and all(map(port_open, self.PORTS)))
+        wait_for("the nodes to know each other", self.formed)
+
+    def formed(self):
+        try:
+            self.create("formed", 1, 3)
+        except RuntimeError:
+            return False
+        return True
+
+    def create(self, topic, partitions=1, replicas=3, **configs):
+        create_replicated(self, topic, partitions, replicas, configs)
+
+    def stop(self):
+        for process in self.nodes.values():
+            process.send_signal(signal.SIGTERM)
+        for number in list(self.nodes):
+            self.stop_node(number)
+
+
+def create_replicated(contender, topic, partitions, replicas, configs):
+    """A topic that every replica has in sync, and that was written to once."""
+    Contender.create(contender, topic, partitions, "--replicas", replicas, **configs)
+
+    def led():
+        """It answers before it leads: the first requests may be refused."""
+        try:
+            contender.drive("produce", "--topic", topic, "--partitions", partitions, "--connections",
+                            partitions, "--requests", partitions, "--batch-bytes", 1024, "--leaders",
+                            "--acks", -1)
+        except RuntimeError:
+            return False
+        return True
+    wait_for(f"{contender.name} to lead {topic}", led)
+
+
+class Kafka(Contender):
+    """Apache Kafka, by a script with `start DIR [NODES]`, `stop DIR` and `pids DIR`."""
+
+    def __init__(self, bench, script, nodes=1):
         super().__init__(bench, "kafka", 19092)
         self.script = script
+        self.nodes = nodes
+        self.node_pids = []
+
+    def pids(self):
+        return self.node_pids
 
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         # The script leaves the node running with its own output open: give it files, not pipes.
         with open(self.folder.with_suffix(".out"), "ab") as log:
-            subprocess.run([self.script, "start", str(self.folder)], stdout=log, stderr=log,
-                           check=True)
+            subprocess.run([self.script, "start", str(self.folder), str(self.nodes)], stdout=log,
+                           stderr=log, check=True)
         pids = subprocess.run([self.script, "pids", str(self.folder)], capture_output=True,
                               text=True, check=True).stdout.split()
-        self.pid = int(pids[0])
+        self.node_pids = list(map(int, pids))
+        self.pid = self.node_pids[0]
 
-    def create(self, topic, partitions=1, **configs):
+    def create(self, topic, partitions=1, replicas=1, **configs):
         """Without our own keys, which it does not know."""
         configs = {key: value for key, value in configs.items() if not key.startswith("topicfs")}
-        super().create(topic, partitions, **configs)
+        create_replicated(self, topic, partitions, replicas, configs)
 
-        def led():
-            """It answers before it leads: the first requests may be refused."""
-            try:
-                self.drive("produce", "--topic", topic, "--partitions", partitions, "--requests",
-                           partitions, "--batch-bytes", 1024)
-            except RuntimeError:
-                return False
-            return True
-        wait_for(f"Kafka to lead {topic}", led)
+    def warm(self, load, seconds=30):
+        """Starts it and makes its compiler finish, once: load(contender, topic) again and again."""
+        if self.pid:
+            return
+        self.start()
+        self.create("warm", 3 if self.nodes > 1 else 2, self.nodes)
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            load(self, "warm")
 
     def stop(self):
         if self.pid:
             subprocess.run([self.script, "stop", str(self.folder)], check=True)
         self.pid = 0
+        self.node_pids = []

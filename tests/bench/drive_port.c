@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Drives a broker's port: `drive_port create|produce|fetch [OPTION...]` prints one line of JSON.
- * The same for topicfs, Apache Kafka and the bare loop. */
+/* Drives a broker's port: `drive_port create|leaders|produce|fetch [OPTION...]` prints one line of
+ * JSON. The same for topicfs, Apache Kafka and the bare loop. */
 #include "load.h"
 #include "measure.h"
 
@@ -24,7 +24,10 @@ struct options {
     long acks;
     long requests;
     long requests_before;
-    long pid;
+    long replicas;
+    bool leaders;
+    int pids[LOAD_PIDS_MAX];
+    uint32_t pid_count;
     double mib_per_second;
     char *configs[CONFIGS_MAX];
     size_t config_count;
@@ -44,7 +47,12 @@ static const struct argp_option option_rows[] = {
     {"requests", 'n', "N", 0, "to measure (1000)", 0},
     {"requests-before", 'w', "N", 0, "to send before measuring (0)", 0},
     {"rate", 'R', "MIB", 0, "MiB of values a second; 0: as fast as answers come (0)", 0},
-    {"pid", 'i', "PID", 0, "the broker's, for its processor time", 0},
+    {"pid", 'i', "PID[,PID...]", 0, "the brokers', for their processor time", 0},
+    {"leaders", 'L', NULL, 0,
+     "each connection to the leader of its partition; as many connections "
+     "as partitions, or a multiple",
+     0},
+    {"replicas", 'F', "N", 0, "create: of each partition (as the broker thinks right)", 0},
     {"config", 'C', "KEY=VALUE", 0, "create: of the topic; may be repeated", 0},
     {0},
 };
@@ -70,10 +78,24 @@ static long *number_of(struct options *options, int key)
         return &options->requests;
     case 'w':
         return &options->requests_before;
-    case 'i':
-        return &options->pid;
+    case 'F':
+        return &options->replicas;
     default:
         return NULL;
+    }
+}
+
+static void take_pids(struct options *options, const char *text, struct argp_state *state)
+{
+    for (const char *next = text; *next != '\0';) {
+        char *end;
+        long pid = strtol(next, &end, 10);
+        if (end == next || pid <= 0 || (*end != '\0' && *end != ','))
+            argp_error(state, "not process ids: %s", text);
+        if (options->pid_count == LOAD_PIDS_MAX)
+            argp_error(state, "more than %d process ids", LOAD_PIDS_MAX);
+        options->pids[options->pid_count++] = (int)pid;
+        next = *end == ',' ? end + 1 : end;
     }
 }
 
@@ -98,6 +120,12 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     case 't':
         options->topic = value;
         return 0;
+    case 'i':
+        take_pids(options, value, state);
+        return 0;
+    case 'L':
+        options->leaders = true;
+        return 0;
     case 'R':
         options->mib_per_second = strtod(value, &end);
         if (*end != '\0' || options->mib_per_second < 0)
@@ -115,7 +143,8 @@ static error_t take_option(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (options->verb == NULL || options->connections < 1 || options->in_flight < 1 ||
-            options->partitions < 1 || options->record_bytes < 1)
+            options->partitions < 1 || options->record_bytes < 1 ||
+            (options->leaders && options->connections % options->partitions != 0))
             argp_usage(state);
         return 0;
     default:
@@ -123,36 +152,86 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     }
 }
 
+static struct load_place place_of(const struct options *options)
+{
+    struct load_place place;
+    (void)snprintf(place.host, sizeof place.host, "%s", options->host);
+    (void)snprintf(place.port, sizeof place.port, "%s", options->port);
+    return place;
+}
+
 static void run_create(const struct options *options)
 {
     struct topic_wish wish = {
         .name = options->topic,
         .partitions = (int32_t)options->partitions,
+        .replicas = (int16_t)options->replicas,
         .configs = (char **)options->configs,
         .config_count = options->config_count,
     };
     struct request request;
     struct arena arena;
     uint8_t *memory;
+    struct load_place place = place_of(options);
     arena_init(&arena, 64 << 20);
     request_make_create(&wish, &request);
-    answer_check_create(load_ask(options->host, options->port, &request, &memory), &arena);
+    answer_check_create(load_ask(&place, &request, &memory), &arena);
     free(memory);
     request_done(&request);
     arena_done(&arena);
     printf("{\"created\": \"%s\"}\n", options->topic);
 }
 
+/* Where the connections go, for the caller to free: one place, or one a partition. */
+static struct load_place *places_of(const struct options *options, uint32_t *ret_count)
+{
+    uint32_t count = options->leaders ? (uint32_t)options->partitions : 1;
+    struct load_place *places = calloc(count, sizeof *places);
+    if (places == NULL)
+        fail("allocate places");
+    *ret_count = count;
+    places[0] = place_of(options);
+    if (!options->leaders)
+        return places;
+    struct load_place asked = places[0];
+    struct request request;
+    struct arena arena;
+    uint8_t *memory;
+    arena_init(&arena, 64 << 20);
+    request_make_metadata(options->topic, &request);
+    answer_take_leaders(load_ask(&asked, &request, &memory), &arena, (int32_t)count, places);
+    free(memory);
+    request_done(&request);
+    arena_done(&arena);
+    return places;
+}
+
+static void run_leaders(const struct options *options)
+{
+    uint32_t count;
+    struct options wanted = *options;
+    wanted.leaders = true;
+    struct load_place *places = places_of(&wanted, &count);
+    printf("{\"ports\": [");
+    for (uint32_t i = 0; i < count; i++)
+        printf("%s%s", i == 0 ? "" : ", ", places[i].port);
+    printf("]}\n");
+    free(places);
+}
+
 static struct load_wish wish_of(const struct options *options)
 {
+    uint32_t place_count;
+    struct load_place *places = places_of(options, &place_count);
     return (struct load_wish){
-        .host = options->host,
-        .port = options->port,
+        .places = places,
+        .place_count = place_count,
         .connections = (uint32_t)options->connections,
         .in_flight = (uint32_t)options->in_flight,
         .requests = (uint64_t)options->requests,
         .requests_before = (uint64_t)options->requests_before,
-        .pid = (int)options->pid,
+        .pids = options->pids,
+        .pid_count = options->pid_count,
     };
 }
 
@@ -194,6 +273,7 @@ static void run_produce(const struct options *options)
     for (uint32_t i = 0; i < wish.ready_count; i++)
         request_done(&wish.ready[i]);
     free(wish.ready);
+    free(wish.places);
 }
 
 static void run_fetch(const struct options *options)
@@ -216,6 +296,7 @@ static void run_fetch(const struct options *options)
     for (uint32_t i = 0; i < wish.ready_count; i++)
         request_done(&wish.ready[i]);
     free(wish.ready);
+    free(wish.places);
 }
 
 int main(int argc, char **argv)
@@ -223,7 +304,7 @@ int main(int argc, char **argv)
     static const struct argp parser = {
         .options = option_rows,
         .parser = take_option,
-        .args_doc = "create|produce|fetch",
+        .args_doc = "create|leaders|produce|fetch",
         .doc = "Drives the port of a Kafka broker with ready-made requests.",
     };
     struct options options = {
@@ -238,15 +319,18 @@ int main(int argc, char **argv)
         .fetch_bytes = 1 << 20,
         .acks = 1,
         .requests = 1000,
+        .replicas = -1,
     };
     (void)argp_parse(&parser, argc, argv, 0, NULL, &options);
     if (strcmp(options.verb, "create") == 0)
         run_create(&options);
+    else if (strcmp(options.verb, "leaders") == 0)
+        run_leaders(&options);
     else if (strcmp(options.verb, "produce") == 0)
         run_produce(&options);
     else if (strcmp(options.verb, "fetch") == 0)
         run_fetch(&options);
     else
-        fail("%s: create, produce or fetch is wanted", options.verb);
+        fail("%s: create, leaders, produce or fetch is wanted", options.verb);
     return 0;
 }

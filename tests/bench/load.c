@@ -56,8 +56,9 @@ static void *memory_of(size_t size)
     return block;
 }
 
-static int connect_to(const char *host, const char *port)
+static int connect_to(const struct load_place *place)
 {
+    const char *host = place->host, *port = place->port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int status = getaddrinfo(host, port, &hints, &found);
     errno = 0;
@@ -131,7 +132,7 @@ static void request_ended(struct load *load, uint64_t due_ns, uint64_t now_ns, s
             histogram_add(&load->result->latencies, now_ns > due_ns ? now_ns - due_ns : 0);
     } else if (load->ended >= wish->requests_before) {
         load->measure_start_ns = now_ns;
-        load->cpu_start = measure_cpu_seconds(wish->pid);
+        load->cpu_start = measure_cpu_seconds(wish->pids, wish->pid_count);
     }
 }
 
@@ -265,7 +266,7 @@ static void open_connections(struct load *load)
     for (uint32_t i = 0; i < load->wish->connections; i++) {
         struct connection *connection = &load->connections[i];
         connection->index = i;
-        connection->socket = connect_to(load->wish->host, load->wish->port);
+        connection->socket = connect_to(&load->wish->places[i % load->wish->place_count]);
         connection->due_ns = memory_of(load->wish->in_flight * sizeof *connection->due_ns);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->socket, &event) != 0)
@@ -296,7 +297,7 @@ void load_run(const struct load_wish *wish, struct load_result *ret_result)
     load.start_ns = measure_now_ns();
     if (wish->requests_before == 0) {
         load.measure_start_ns = load.start_ns;
-        load.cpu_start = measure_cpu_seconds(wish->pid);
+        load.cpu_start = measure_cpu_seconds(wish->pids, wish->pid_count);
     }
     for (uint32_t i = 0; i < wish->connections; i++)
         send_what_may_go(&load, &load.connections[i]);
@@ -313,7 +314,7 @@ void load_run(const struct load_wish *wish, struct load_result *ret_result)
                 send_what_may_go(&load, &load.connections[i]);
     }
     ret_result->seconds = (double)(measure_now_ns() - load.measure_start_ns) / 1e9;
-    ret_result->cpu_seconds = measure_cpu_seconds(wish->pid) - load.cpu_start;
+    ret_result->cpu_seconds = measure_cpu_seconds(wish->pids, wish->pid_count) - load.cpu_start;
     close_connections(&load);
     arena_done(&load.arena);
 }
@@ -324,10 +325,10 @@ static void receive_all(int socket, uint8_t *bytes, size_t size)
         fail("receive an answer");
 }
 
-struct slice load_ask(const char *host, const char *port, const struct request *request,
+struct slice load_ask(const struct load_place *place, const struct request *request,
                       uint8_t **ret_memory)
 {
-    int fd = connect_to(host, port);
+    int fd = connect_to(place);
     uint8_t head[SIZE_BYTES];
     if (send(fd, request->bytes, request->size, MSG_NOSIGNAL) != (ssize_t)request->size)
         fail("send");

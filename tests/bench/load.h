@@ -12,16 +12,24 @@
 
 #include <stdbool.h>
 
+struct load_place {
+    char host[256];
+    char port[8];
+};
+
+enum { LOAD_PIDS_MAX = 16 };
+
 struct load_wish {
-    const char *host;
-    const char *port;
+    struct load_place *places; /* Connection c goes to number c modulo count. */
+    uint32_t place_count;
     uint32_t connections;
     uint32_t in_flight;         /* On each connection; 1 for fetches. */
     double requests_per_second; /* 0: closed loop. */
     uint64_t requests;          /* Measured. */
     uint64_t requests_before;   /* Sent before measuring begins. */
-    int pid;                    /* The broker's; 0: its processor time is not wanted. */
-    bool unanswered;            /* acks=0. */
+    const int *pids;            /* Of brokers whose processor time is wanted, all together. */
+    uint32_t pid_count;
+    bool unanswered; /* acks=0. */
     bool is_fetch;
     struct request *ready; /* Connection c sends number k * connections + c, modulo count. A fetch
                               connection keeps to number c. */
@@ -40,7 +48,7 @@ struct load_result {
 void load_run(const struct load_wish *wish, struct load_result *ret_result);
 
 /* Sends one request on a connection of its own and gives its answer, for the caller to free. */
-struct slice load_ask(const char *host, const char *port, const struct request *request,
+struct slice load_ask(const struct load_place *place, const struct request *request,
                       uint8_t **ret_memory);
 
 #endif

@@ -17,10 +17,8 @@ uint64_t measure_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-double measure_cpu_seconds(int pid)
+static double cpu_seconds_of(int pid)
 {
-    if (pid == 0)
-        return 0;
     char path[64], text[1024];
     (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *file = fopen(path, "re");
@@ -35,6 +33,14 @@ double measure_cpu_seconds(int pid)
                                &user, &system) != 2)
         fail("read %s", path);
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+double measure_cpu_seconds(const int *pids, size_t count)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < count; i++)
+        seconds += cpu_seconds_of(pids[i]);
+    return seconds;
 }
 
 void fail(const char *format, ...)

@@ -3,10 +3,12 @@
 #include "request.h"
 
 #include "base/buffer.h"
+#include "load.h"
 #include "measure.h"
 #include "record/build.h"
 #include "wire/api_create_topics.h"
 #include "wire/api_fetch.h"
+#include "wire/api_metadata.h"
 #include "wire/api_produce.h"
 #include "wire/frame.h"
 
@@ -14,7 +16,8 @@
 #include <stdlib.h>
 
 /* By topic name: the newest versions before topic ids, which a bare loop does not know. */
-enum { CREATE_VERSION = 5, PRODUCE_VERSION = 12, FETCH_VERSION = 12, CORRELATION_ID = 7 };
+enum { CREATE_VERSION = 5, PRODUCE_VERSION = 12, FETCH_VERSION = 12, METADATA_VERSION = 8 };
+enum { CORRELATION_ID = 7 };
 enum { TIMEOUT_MS = 30000, FETCH_WAIT_MS = 500 };
 #define OFFSET_MARK ((int64_t)0x7e57ab1e0ff5e7aa)
 
@@ -68,7 +71,7 @@ void request_make_create(const struct topic_wish *wish, struct request *ret_requ
     struct create_topics_request_creatable_topic topic = {
         .name = slice_of(wish->name),
         .num_partitions = wish->partitions,
-        .replication_factor = -1,
+        .replication_factor = wish->replicas,
         .configs = configs,
         .configs_count = (uint32_t)wish->config_count,
     };
@@ -162,6 +165,18 @@ void request_make_fetch(const struct fetch_wish *wish, struct request *ret_reque
         fail("a Fetch request without its offset");
 }
 
+void request_make_metadata(const char *topic, struct request *ret_request)
+{
+    struct metadata_request_topic wanted;
+    metadata_request_topic_init(&wanted);
+    wanted.name = slice_of(topic);
+    struct metadata_request body;
+    metadata_request_init(&body);
+    body.topics = &wanted;
+    body.topics_count = 1;
+    encode(API_METADATA, METADATA_VERSION, &body, ret_request);
+}
+
 /* ---- answers ---- */
 
 static void refuse(int16_t code, const char *api)
@@ -192,6 +207,48 @@ void answer_check_create(struct slice answer, struct arena *arena)
             "decode an answer");
     for (uint32_t i = 0; i < body.topics_count; i++)
         refuse(body.topics[i].error_code, "CreateTopics");
+    arena_reset(arena);
+}
+
+static void place_take(const struct metadata_response *body, int32_t node_id,
+                       struct load_place *ret_place)
+{
+    for (uint32_t i = 0; i < body->brokers_count; i++) {
+        const struct metadata_response_broker *broker = &body->brokers[i];
+        if (broker->node_id != node_id)
+            continue;
+        (void)snprintf(ret_place->host, sizeof ret_place->host, "%.*s", (int)broker->host.size,
+                       (const char *)broker->host.data);
+        (void)snprintf(ret_place->port, sizeof ret_place->port, "%d", broker->port);
+        return;
+    }
+    errno = 0;
+    fail("node %d leads a partition and is not listed", node_id);
+}
+
+void answer_take_leaders(struct slice answer, struct arena *arena, int32_t partitions,
+                         struct load_place *ret_places)
+{
+    struct reader reader;
+    struct metadata_response body;
+    begin_answer(answer, API_METADATA, METADATA_VERSION, &reader);
+    require(metadata_response_decode(&reader, METADATA_VERSION, arena, &body), "decode an answer");
+    errno = 0;
+    if (body.topics_count != 1)
+        fail("Metadata answered for other topics");
+    const struct metadata_response_topic *topic = &body.topics[0];
+    refuse(topic->error_code, "Metadata");
+    int32_t led = 0;
+    for (uint32_t i = 0; i < topic->partitions_count; i++) {
+        const struct metadata_response_partition *partition = &topic->partitions[i];
+        if (partition->partition_index >= partitions || partition->partition_index < 0)
+            continue;
+        refuse(partition->error_code, "Metadata");
+        place_take(&body, partition->leader_id, &ret_places[partition->partition_index]);
+        led++;
+    }
+    if (led != partitions)
+        fail("%d partitions of %d have a leader", led, partitions);
     arena_reset(arena);
 }
 

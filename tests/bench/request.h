@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct load_place;
+
 struct request {
     uint8_t *bytes; /* A whole frame, its size first. */
     size_t size;
@@ -19,7 +21,8 @@ struct request {
 struct topic_wish {
     const char *name;
     int32_t partitions;
-    char **configs; /* "key=value". */
+    int16_t replicas; /* -1: as many as the broker thinks right. */
+    char **configs;   /* "key=value". */
     size_t config_count;
 };
 
@@ -42,10 +45,15 @@ struct fetch_wish {
 void request_make_create(const struct topic_wish *wish, struct request *ret_request);
 void request_make_produce(const struct produce_wish *wish, struct request *ret_request);
 void request_make_fetch(const struct fetch_wish *wish, struct request *ret_request);
+/* Which nodes lead the topic's partitions. */
+void request_make_metadata(const char *topic, struct request *ret_request);
 void request_done(struct request *request);
 
 /* Looks at an answer (the frame behind its size) and ends the program when it says an error. */
 void answer_check_create(struct slice answer, struct arena *arena);
+/* Also when a partition has no leader. ret_places: one for each of `partitions` partitions. */
+void answer_take_leaders(struct slice answer, struct arena *arena, int32_t partitions,
+                         struct load_place *ret_places);
 void answer_check_produce(struct slice answer, struct arena *arena);
 
 /* The same; the offset behind the last whole batch in it, `offset` when there is none, and the

@@ -9,7 +9,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
 import contenders
 import figures
@@ -35,27 +34,27 @@ class Bench:
         return self.build / "tests/bench" / name
 
     def kafka_warm(self):
-        """Starts Kafka and makes its compiler finish, once."""
-        if self.kafka.pid:
-            return
-        self.kafka.start()
-        self.kafka.create("warm", 2)
-        begun = time.monotonic()
-        while time.monotonic() - begun < 30:
-            for batch, requests in ((65536, 4000), (1024, 20000)):
-                self.kafka.drive("produce", "--topic", "warm", "--partitions", 2, "--connections", 2,
-                                 "--in-flight", 5, "--batch-bytes", batch, "--requests", requests)
-            self.kafka.drive("fetch", "--topic", "warm", "--partitions", 2, "--connections", 2,
-                             "--requests", 500)
+        self.kafka.warm(warm_load)
 
     def close(self):
-        for contender in (self.bare_node, self.bare_mount, self.topicfs_port, self.kafka):
-            if contender is not None:
-                try:
-                    contender.stop()
-                except (OSError, subprocess.SubprocessError) as error:
-                    print(f"stop {contender.name}: {error}", file=sys.stderr)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        close(self, (self.bare_node, self.bare_mount, self.topicfs_port, self.kafka))
+
+
+def warm_load(kafka, topic):
+    for batch, requests in ((65536, 4000), (1024, 20000)):
+        kafka.drive("produce", "--topic", topic, "--partitions", 2, "--connections", 2,
+                    "--in-flight", 5, "--batch-bytes", batch, "--requests", requests)
+    kafka.drive("fetch", "--topic", topic, "--partitions", 2, "--connections", 2, "--requests", 500)
+
+
+def close(bench, all_contenders):
+    for contender in all_contenders:
+        if contender is not None:
+            try:
+                contender.stop()
+            except (OSError, subprocess.SubprocessError) as error:
+                print(f"stop {contender.name}: {error}", file=sys.stderr)
+    shutil.rmtree(bench.folder, ignore_errors=True)
 
 
 def touch_memory():
@@ -84,8 +83,20 @@ def print_rows(rows):
               flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def print_figures(bench, all_figures, names, stop):
+    """The table; after a figure that could not be measured, stop() and the next one."""
+    print(f"{'':52} {'topicfs':>14} {'beside':>14} {'ratio':>8}  target")
+    for name in names:
+        try:
+            print_rows(all_figures[name](bench))
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            print(f"{name}: not measured: {error}", flush=True)
+            stop()
+
+
+def parse_arguments(description, all_figures, more=None):
+    """What both benchmarks take; the names of the figures wanted are in `names`."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build",
                         help="the build directory; a release build for figures that count")
     parser.add_argument("--topicfs", type=pathlib.Path, help="the program, when not the build's")
@@ -94,27 +105,31 @@ def main():
     parser.add_argument("--kafka", help="a script that starts and stops Apache Kafka")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1, help="0.2: a fifth of the work")
-    parser.add_argument("--threads", type=int, default=2, help="of both mounts")
     parser.add_argument("--no-touch", action="store_true", help="memory was touched already")
-    parser.add_argument("--only", help="of " + ",".join(figures.FIGURES))
+    parser.add_argument("--only", help="of " + ",".join(all_figures))
+    if more is not None:
+        more(parser)
     arguments = parser.parse_args()
-    names = arguments.only.split(",") if arguments.only else list(figures.FIGURES)
-    for name in names:
-        if name not in figures.FIGURES:
-            parser.error(f"no figure {name}: {', '.join(figures.FIGURES)}")
+    arguments.names = arguments.only.split(",") if arguments.only else list(all_figures)
+    for name in arguments.names:
+        if name not in all_figures:
+            parser.error(f"no figure {name}: {', '.join(all_figures)}")
+    return arguments
+
+
+def main():
+    arguments = parse_arguments(__doc__, figures.FIGURES, lambda parser: parser.add_argument(
+        "--threads", type=int, default=2, help="of both mounts"))
     bench = Bench(arguments)
     bench.folder.mkdir(parents=True)
     if not arguments.no_touch:
         touch_memory()
-    print(f"{'':52} {'topicfs':>14} {'beside':>14} {'ratio':>8}  target")
+
+    def stop():
+        bench.topicfs_port.stop()
+        bench.bare_node.stop()
     try:
-        for name in names:
-            try:
-                print_rows(figures.FIGURES[name](bench))
-            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-                print(f"{name}: not measured: {error}", flush=True)
-                bench.topicfs_port.stop()
-                bench.bare_node.stop()
+        print_figures(bench, figures.FIGURES, arguments.names, stop)
     finally:
         bench.close()
 
