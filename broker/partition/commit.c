@@ -59,8 +59,7 @@ void partition_commit(struct partition *partition)
     answer_up_to(partition, &partition->appends, partition->high_watermark);
     if (table_is_leased(partition->table)) /* Another may lead by now: invariant 16. */
         answer_up_to(partition, &partition->synced, partition_own_vote(partition));
-    if (partition->topic->config.durability == PARTITION_FSYNC)
-        (void)partition_sync(partition); /* A failure was reported when it came. */
+    partition_sync_vote(partition);
 }
 
 static void abandon(struct partition *partition, struct list *waiting, enum error error)

@@ -196,6 +196,7 @@ enum error partition_open(struct partition *partition, struct failure *failure)
     if (partition->role == PARTITION_LEADER && partition->epoch_start < 0)
         followers_epoch_begun(partition);
     partition_commit(partition);
+    partition_sync_vote(partition); /* Of a follower, too: nothing more may come for long. */
     partition_check(partition);
     return ERROR_NONE;
 }

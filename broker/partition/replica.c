@@ -235,8 +235,7 @@ enum error partition_append_replica(struct partition *partition, int32_t leader_
             error =
                 log_append_replica(partition->log, facts->header.bytes, facts->header.size, facts);
     }
-    if (partition->log != NULL && partition->topic->config.durability == PARTITION_FSYNC)
-        (void)partition_sync(partition); /* A failure was reported when it came. */
+    partition_sync_vote(partition);
     partition_check(partition);
     return error;
 }

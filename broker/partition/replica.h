@@ -213,7 +213,12 @@ void partition_close_log(struct partition *partition, bool clean);
 /* Renames a directory that no partition here owns, so that its name is free and nothing is lost. */
 enum error directory_set_aside(struct partition_table *table, const char *directory,
                                char ret_path[LOG_DIRECTORY_NAME_BYTES + 80]);
+
 /* ---- sync.c ---- */
+
+/* Belief 3: with durability fsync a replica, leader or not, votes with what is synced. Asks for the
+ * sync of what is not. */
+void partition_sync_vote(struct partition *partition);
 
 void sync_rounds_init(struct partition_table *table);
 

@@ -72,9 +72,12 @@ static void sync_finish(struct partition *partition)
     } else {
         partition_tell(partition, PARTITION_NEWS_SYNCED);
         partition_commit(partition);
+        /* What one sync did not cover: what was appended meanwhile may be the last for long. */
         if (table->closing)
-            (void)partition_sync(partition); /* What one sync did not cover. */
-        partition_wake_waits(partition);     /* Whoever asked for the sync. */
+            (void)partition_sync(partition);
+        else
+            partition_sync_vote(partition);
+        partition_wake_waits(partition); /* Whoever asked for the sync. */
     }
     partition_unref(partition);
 }
@@ -257,4 +260,11 @@ enum error partition_sync(struct partition *partition)
     if (list_empty(&table->round_task.link))
         executor_post(table->options.executor, &table->round_task);
     return ERROR_NONE;
+}
+
+void partition_sync_vote(struct partition *partition)
+{
+    if (partition->log != NULL && partition->topic->config.durability == PARTITION_FSYNC &&
+        log_synced_offset(partition->log) < log_end_offset(partition->log))
+        (void)partition_sync(partition); /* A failure was reported when it came. */
 }

@@ -256,6 +256,8 @@ void partition_table_configure(struct partition_table *table, const char *topic_
     struct table_topic *topic = topic_find(table, slice_of(topic_name));
     if (topic == NULL)
         return;
+    bool stricter =
+        topic->config.durability != PARTITION_FSYNC && config->durability == PARTITION_FSYNC;
     topic->config = *config;
     for (uint32_t i = 0; i < topic->capacity; i++) {
         struct partition *partition = topic->partitions[i];
@@ -263,6 +265,9 @@ void partition_table_configure(struct partition_table *table, const char *topic_
             continue;
         log_configure(partition->log, &config->log);
         partition_commit(partition); /* A laxer durability may commit what waits. */
+        partition_sync_vote(partition);
+        if (stricter) /* Synced offsets did not count until now, and may not have been told. */
+            partition_tell(partition, PARTITION_NEWS_SYNCED);
     }
 }
 

@@ -289,6 +289,103 @@ static void taking_over_survives_refused_memory(void **state)
     pair_expect_equal(a, b);
 }
 
+/* ---- votes ---- */
+
+static int64_t synced_offset(struct partition *partition)
+{
+    struct partition_position position;
+    assert_int_equal(partition_position(partition, &position), ERROR_NONE);
+    return position.synced_offset;
+}
+
+static void append_replica(struct partition *follower, const struct batches *batches)
+{
+    struct partition_batches checked;
+    assert_int_equal(check(batches, &checked), ERROR_NONE);
+    assert_int_equal(partition_append_replica(follower, 1, &checked), ERROR_NONE);
+    partition_batches_done(&checked);
+}
+
+/* Records that come while a sync runs are synced after it, though no more come: the leader waits
+ * for this vote. */
+static void what_came_during_a_followers_sync_is_synced_too(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *a = pair_lead(f, 'a', 1);
+    struct partition *b = pair_follow(f, 'b', 1);
+    pair_append(f, a, 2);
+    struct batches both = take(a, 0);
+    struct batches first = {both.bytes, both.size / 2};
+    struct batches second = {both.bytes + both.size / 2, both.size / 2};
+
+    append_replica(b, &first);
+    fixture_run_tasks(f); /* The sync begins. */
+    assert_true(simulated_executor_pending_works(f->events) > 0);
+    append_replica(b, &second);
+    fixture_run(f);
+
+    assert_int_equal(synced_offset(b), 2);
+    memory_free(both.bytes);
+}
+
+/* A killed node has records it had not synced: it votes for them once it is back. */
+static void a_follower_that_was_killed_syncs_what_it_finds(void **state)
+{
+    struct partition_fixture *f = *state;
+    f->config.durability = PARTITION_REPLICATED;
+    struct partition *a = pair_lead(f, 'a', 1);
+    struct partition *b = pair_follow(f, 'b', 1);
+    pair_append(f, a, 3);
+    (void)pair_replicate(f, a, b);
+    assert_int_equal(synced_offset(b), 0);
+    simulated_storage_power_off(f->disk);
+    fixture_close(f, false);
+    simulated_storage_kill(f->disk);
+    f->config.durability = PARTITION_FSYNC;
+    fixture_open(f);
+
+    b = pair_follow(f, 'b', 1);
+    assert_int_equal(synced_offset(b), 0);
+    fixture_run(f);
+
+    assert_int_equal(synced_offset(b), 3);
+}
+
+struct synced_news {
+    struct partition_news news;
+    int told;
+};
+
+static void news_changed(struct partition_news *news, unsigned kinds)
+{
+    container_of(news, struct synced_news, news)->told += (kinds & PARTITION_NEWS_SYNCED) != 0;
+}
+
+/* Synced offsets become votes when the topic's durability does: what was never asked for, or never
+ * told, is now. */
+static void a_stricter_durability_makes_a_follower_vote_anew(void **state)
+{
+    struct partition_fixture *f = *state;
+    f->config.durability = PARTITION_REPLICATED;
+    struct partition *a = pair_lead(f, 'a', 1);
+    struct partition *b = pair_follow(f, 'b', 1);
+    pair_append(f, a, 3);
+    (void)pair_replicate(f, a, b);
+    assert_int_equal(synced_offset(b), 0);
+    struct synced_news seen = {.news.changed = news_changed};
+    list_init(&seen.news.link);
+    partition_news_add(b, &seen.news);
+
+    f->config.durability = PARTITION_FSYNC;
+    partition_table_configure(f->table, "b", &f->config);
+    assert_int_equal(seen.told, 1);
+    fixture_run(f);
+
+    assert_int_equal(seen.told, 2);
+    assert_int_equal(synced_offset(b), 3);
+    partition_news_remove(&seen.news);
+}
+
 #define REPLICA_TEST(name)                                                                         \
     cmocka_unit_test_setup_teardown(name, partition_fixture_setup, partition_fixture_teardown)
 
@@ -307,6 +404,9 @@ int main(void)
         REPLICA_TEST(a_files_reader_on_a_follower_wakes_at_the_high_watermark),
         REPLICA_TEST(the_log_start_follows_the_leader),
         REPLICA_TEST(taking_over_survives_refused_memory),
+        REPLICA_TEST(what_came_during_a_followers_sync_is_synced_too),
+        REPLICA_TEST(a_follower_that_was_killed_syncs_what_it_finds),
+        REPLICA_TEST(a_stricter_durability_makes_a_follower_vote_anew),
     };
     return cmocka_run_group_tests_name("replica", tests, NULL, NULL);
 }
