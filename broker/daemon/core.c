@@ -110,24 +110,11 @@ static int64_t own_epoch(void *context)
     return ((const struct core *)context)->node_epoch;
 }
 
-/* follower.replication.throttled.replicas: "*", or "PARTITION:NODE" of each. */
-static bool is_throttled(void *context, const char *topic_name, int32_t index)
+static bool is_throttled(void *context, const char *topic, int32_t index)
 {
     const struct core *core = context;
-    const struct catalog_topic *topic =
-        catalog_topic_find(core->options.catalog, slice_of(topic_name));
-    const char *list = topic == NULL
-                           ? NULL
-                           : config_topic_value(core->broker.config, topic->config,
-                                                "follower.replication.throttled.replicas", NULL);
-    char own[32];
-    (void)snprintf(own, sizeof own, "%d:%d", (int)index, (int)core->options.node_id);
-    struct slice element;
-    while (config_list_next(&list, &element)) {
-        if (slice_equals_text(element, "*") || slice_equals_text(element, own))
-            return true;
-    }
-    return false;
+    return broker_replica_throttled(&core->broker, topic, index,
+                                    "follower.replication.throttled.replicas");
 }
 
 /* As it is in force: static, and over it what was altered since. */

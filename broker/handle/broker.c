@@ -100,6 +100,18 @@ struct partition_config broker_partition_config(const struct broker *broker,
     };
 }
 
+bool broker_replica_throttled(const struct broker *broker, const char *topic, int32_t index,
+                              const char *key)
+{
+    const struct catalog_topic *known = catalog_topic_find(broker->catalog, slice_of(topic));
+    if (known == NULL)
+        return false;
+    const char *list = config_topic_value(broker->config, known->config, key, NULL);
+    char own[32];
+    (void)snprintf(own, sizeof own, "%d:%d", (int)index, (int)broker->node_id);
+    return list_contains(list, "*") || list_contains(list, own);
+}
+
 int32_t broker_controller_id(const struct broker *broker)
 {
     return broker->controller_id != NULL ? broker->controller_id(broker) : broker->node_id;

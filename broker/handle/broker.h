@@ -58,6 +58,11 @@ int32_t broker_controller_id(const struct broker *broker);
 struct partition_config broker_partition_config(const struct broker *broker,
                                                 const struct config_set *topic);
 
+/* Whether a topic's list of throttled replicas (`key`: leader. or follower.replication.throttled.
+ * replicas; "*", or "PARTITION:NODE" of each) names this node's of the partition. */
+bool broker_replica_throttled(const struct broker *broker, const char *topic, int32_t index,
+                              const char *key);
+
 /* Keeps the partition table what the catalog says (topics made and deleted, configurations changed)
  * and broker->config what is in force. Stop it once no request is in flight. */
 struct broker_follower;

@@ -35,8 +35,17 @@ static enum error delete_before(struct request *request, struct slice topic, int
 {
     struct broker *broker = request->broker;
     struct partition *partition = partition_table_find(broker->partitions, topic, index);
+    enum error error =
+        leader_hint_absent(broker, catalog_topic_find(broker->catalog, topic), index);
+    if (partition == NULL && error == ERROR_UNKNOWN_TOPIC_OR_PARTITION)
+        return error;
+    if (topic_is_internal(topic))
+        return ERROR_INVALID_TOPIC; /* Kafka: ReplicaManager.deleteRecordsOnLocalLog. */
     if (partition == NULL)
-        return leader_hint_absent(broker, catalog_topic_find(broker->catalog, topic), index);
+        return error;
+    error = partition_check_leader(partition, -1);
+    if (error != ERROR_NONE)
+        return error;
     /* A topic that only compacts keeps its records (PolicyViolationException in Kafka). */
     if (!partition_config(partition)->log.delete_enabled)
         return ERROR_POLICY_VIOLATION;

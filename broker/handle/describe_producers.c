@@ -40,8 +40,7 @@ static enum error fill_partition(struct request *request, struct slice topic, in
                    ? leader_hint_absent(request->broker,
                                         catalog_topic_find(request->broker->catalog, topic), index)
                    : ERROR_INVALID_TOPIC;
-    if (partition_role(partition) == PARTITION_FOLLOWER)
-        return ERROR_NOT_LEADER_OR_FOLLOWER;
+    /* Any replica answers for itself (kafka-transactions describe-producers --broker-id). */
     struct log *log;
     enum error error = partition_log(partition, &log);
     if (error != ERROR_NONE)

@@ -71,14 +71,14 @@ static enum error answer_partition(struct request *request, struct slice topic,
                                    struct log_found *ret_found)
 {
     const struct list_offsets_request *body = request->body;
+    if (!marker_known(asked->timestamp, request->version))
+        return ERROR_UNSUPPORTED_VERSION; /* Whether or not there is such a partition, as Kafka. */
     struct partition *partition =
         partition_table_find(request->broker->partitions, topic, asked->partition_index);
     if (partition == NULL)
         return leader_hint_absent(request->broker,
                                   catalog_topic_find(request->broker->catalog, topic),
                                   asked->partition_index);
-    if (!marker_known(asked->timestamp, request->version))
-        return ERROR_UNSUPPORTED_VERSION;
     struct partition_offsets offsets;
     enum error error = partition_check_leader(partition, asked->current_leader_epoch);
     if (error == ERROR_NONE)

@@ -65,15 +65,21 @@ static enum error find_partition(struct request *request,
     struct partition *partition =
         by_id ? partition_table_find_id(broker->partitions, &topic->topic_id, index)
               : partition_table_find(broker->partitions, topic->name, index);
-    if (partition == NULL)
-        return leader_hint_absent(broker, known, index);
+    enum error absent = leader_hint_absent(broker, known, index);
+    if (partition == NULL && absent == ERROR_UNKNOWN_TOPIC_OR_PARTITION)
+        return absent;
     if (body->acks < -1 || body->acks > 1)
         return ERROR_INVALID_REQUIRED_ACKS;
-    if (topic_is_internal(slice_of(partition_topic(partition))) &&
+    if (topic_is_internal(by_id ? slice_of(known->name) : topic->name) &&
         !slice_equals_text(request->requester.client_id, internal_client_id))
         return ERROR_INVALID_TOPIC;
-    *ret_partition = partition;
-    return ERROR_NONE;
+    if (partition == NULL)
+        return absent;
+    /* What another node leads is not looked at: that one may see it otherwise. */
+    enum error error = partition_check_leader(partition, -1);
+    if (error == ERROR_NONE)
+        *ret_partition = partition;
+    return error;
 }
 
 static void part_admit(struct produce_part *part,

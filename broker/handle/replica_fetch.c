@@ -41,11 +41,13 @@ static void drop(struct request *request)
 
 /* What the answers of one response share. */
 struct filling {
+    const struct broker *broker;
     struct arena *arena;
     struct replica_fetch_response *response;
     struct replica_fetch_response_replica_partition *answers;
     uint32_t used;
-    int64_t left; /* Bytes it may still take. */
+    int64_t left;           /* Bytes it may still take. */
+    int64_t throttled_rate; /* leader.replication.throttled.rate. */
     bool any_records;
 };
 
@@ -131,7 +133,16 @@ topic_for(struct filling *filling, const struct uuid *topic_id,
 
 /* ---- the response ---- */
 
-/* Those of `news` that fit; the others stay. */
+/* leader.replication.throttled.replicas names it, and the rate is one that limits. */
+static bool is_throttled(const struct filling *filling, const struct replica_entry *entry)
+{
+    return !rate_is_unlimited(filling->throttled_rate) && entry->partition != NULL &&
+           broker_replica_throttled(filling->broker, partition_topic(entry->partition),
+                                    entry->key.index, "leader.replication.throttled.replicas");
+}
+
+/* Those of `news` that fit; the others stay. A throttled follower that is in sync is never held
+ * back (Kafka: ReplicaManager.shouldLeaderThrottle), though what it gets counts. */
 static bool fill_all(struct filling *filling, struct list *news)
 {
     list_for_each_safe(link, news)
@@ -139,6 +150,10 @@ static bool fill_all(struct filling *filling, struct list *news)
         struct replica_entry *entry = container_of(link, struct replica_entry, link);
         if (filling->left <= 0 && filling->any_records)
             return true;
+        bool throttled = is_throttled(filling, entry);
+        if (throttled && !partition_in_isr(entry->partition, entry->session->node_id) &&
+            replica_entry_hold(entry, filling->throttled_rate))
+            continue;
         struct replica_fetch_response_replica_partition *answer = &filling->answers[filling->used];
         bool acts;
         bool filled = fill(filling, entry, answer, &acts);
@@ -147,6 +162,8 @@ static bool fill_all(struct filling *filling, struct list *news)
         filling->used++;
         if (!filled)
             return false;
+        if (throttled && answer->records.parts_count > 0)
+            replica_entry_spend(entry, answer->records.parts[0].size);
         replica_entry_answered(entry, acts, answer->records.parts_count > 0);
     }
     return true;
@@ -165,8 +182,14 @@ static bool respond(struct replica_fetch *fetch, struct replica_fetch_response *
     struct replica_session *session = fetch->session;
     struct request *request = fetch->request;
     const struct replica_fetch_request *body = request->body;
+    struct broker *broker = request->broker;
     struct filling filling = {
-        .arena = &request->arena, .response = response, .left = body->max_bytes};
+        .broker = broker,
+        .arena = &request->arena,
+        .response = response,
+        .left = body->max_bytes,
+        .throttled_rate = config_node_number(broker->config, "leader.replication.throttled.rate"),
+    };
     response->session_id = session->id;
     uint32_t count = list_count(&session->urgent) + list_count(&session->soft);
     if (count == 0)

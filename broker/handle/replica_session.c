@@ -8,13 +8,20 @@
  * often the next records take it along. */
 enum { SOFT_NEWS_MS = 2 };
 
+/* What is held is looked at so often at least: the rate, or who is throttled, may have changed. */
+enum { HELD_MS_MAX = 1000 };
+
 struct replica_sessions {
     struct executor *executor;
     struct partition_table *partitions;
     struct list list;
+    struct rate_limit quota; /* Of throttled replicas. */
+    struct timer held_timer; /* Runs while some are held. */
     int32_t last_id;
     bool stopped;
 };
+
+static void held_due(struct timer *timer);
 
 enum error replica_sessions_new(struct executor *executor, struct partition_table *partitions,
                                 struct replica_sessions **ret_sessions)
@@ -28,6 +35,8 @@ enum error replica_sessions_new(struct executor *executor, struct partition_tabl
      */
     sessions->last_id = (int32_t)(executor_random(executor) & 0x3fffffff);
     list_init(&sessions->list);
+    rate_limit_init(&sessions->quota, executor_monotonic_ms(executor));
+    sessions->held_timer.fire = held_due;
     *ret_sessions = sessions;
     return ERROR_NONE;
 }
@@ -53,6 +62,7 @@ static void session_wake(struct replica_session *session)
 static void entry_urge(struct replica_entry *entry)
 {
     list_remove(&entry->link);
+    entry->held = false;
     list_push(&entry->session->urgent, &entry->link);
     session_wake(entry->session);
 }
@@ -78,7 +88,7 @@ static void entry_news(struct partition_news *news, unsigned kinds)
     if ((kinds & PARTITION_NEWS_ROLE) != 0) {
         entry->waiting = false;
         entry_urge(entry);
-    } else if (entry->waiting) {
+    } else if (entry->waiting || entry->held) {
         return;
     } else if ((kinds & PARTITION_NEWS_END) != 0) {
         entry_urge(entry);
@@ -132,10 +142,45 @@ static void entry_attach(struct replica_entry *entry)
 void replica_entry_answered(struct replica_entry *entry, bool waiting, bool sent_records)
 {
     list_remove(&entry->link);
+    entry->held = false;
     entry->waiting = waiting;
     entry->sent_records = sent_records;
     if (entry->partition == NULL || partition_deleted(entry->partition))
         entry_free(entry);
+}
+
+/* ---- the throttle ---- */
+
+bool replica_entry_hold(struct replica_entry *entry, int64_t rate)
+{
+    struct replica_sessions *sessions = entry->session->sessions;
+    if (rate_is_unlimited(rate) ||
+        rate_limit_left(&sessions->quota, rate, executor_monotonic_ms(sessions->executor)))
+        return false;
+    list_remove(&entry->link);
+    list_push(&entry->session->held, &entry->link);
+    entry->held = true;
+    int64_t wait_ms = rate_limit_wait_ms(&sessions->quota, rate);
+    if (!timer_running(&sessions->held_timer))
+        executor_timer_start(sessions->executor, &sessions->held_timer,
+                             wait_ms < HELD_MS_MAX ? wait_ms : HELD_MS_MAX);
+    return true;
+}
+
+void replica_entry_spend(const struct replica_entry *entry, size_t bytes)
+{
+    rate_limit_spend(&entry->session->sessions->quota, bytes);
+}
+
+static void held_due(struct timer *timer)
+{
+    struct replica_sessions *sessions = container_of(timer, struct replica_sessions, held_timer);
+    list_for_each(link, &sessions->list)
+    {
+        struct replica_session *session = container_of(link, struct replica_session, link);
+        while (!list_empty(&session->held))
+            entry_urge(container_of(session->held.next, struct replica_entry, link));
+    }
 }
 
 /* ---- sessions ---- */
@@ -197,6 +242,7 @@ static enum error session_make(struct replica_sessions *sessions,
     list_init(&session->task.link);
     list_init(&session->urgent);
     list_init(&session->soft);
+    list_init(&session->held);
     list_push(&sessions->list, &session->link);
     *ret_session = session;
     return ERROR_NONE;
@@ -231,6 +277,7 @@ void replica_sessions_stop(struct replica_sessions *sessions)
     if (sessions == NULL)
         return;
     sessions->stopped = true;
+    executor_timer_stop(sessions->executor, &sessions->held_timer);
     while (!list_empty(&sessions->list))
         session_end(container_of(sessions->list.next, struct replica_session, link));
 }
@@ -258,6 +305,7 @@ static void entry_take(struct replica_entry *entry,
     entry->fetch_offset = said->fetch_offset;
     entry->waiting = on_their_way;
     list_remove(&entry->link);
+    entry->held = false;
     entry_attach(entry);
     struct partition_offsets offsets;
     struct partition_divergence divergence;

@@ -8,11 +8,13 @@
  *
  * A waiting entry was sent something the follower has to act on; nothing more is sent before it
  * names the partition again. Named at the same place while records are on their way there, it has
- * only voted; a follower to whom they were of no use forgets the partition before it names it. One
- * session a node; inside the monitor. */
+ * only voted; a follower to whom they were of no use forgets the partition before it names it. What
+ * is throttled (leader.replication.throttled.rate) is held, neither urgent nor soft, until there is
+ * rate again. One session a node; inside the monitor. */
 #ifndef BROKER_HANDLE_REPLICA_SESSION_H
 #define BROKER_HANDLE_REPLICA_SESSION_H
 
+#include "base/rate_limit.h"
 #include "base/table.h"
 #include "partition/partition.h"
 #include "wire/api_replica_fetch.h"
@@ -28,7 +30,7 @@ struct replica_key {
 /* One partition as the follower last described it. */
 struct replica_entry {
     UT_hash_handle hh;
-    struct list link; /* In urgent or soft of the session, or in neither. */
+    struct list link; /* In urgent, soft or held of the session, or in none. */
     struct partition_news news;
     struct replica_session *session;
     struct partition *partition; /* Counted; NULL: there is none here. */
@@ -38,6 +40,7 @@ struct replica_entry {
     int32_t max_bytes;
     int64_t fetch_offset;
     bool waiting;
+    bool held;
     bool sent_records; /* Waiting, for records that were sent. */
 };
 
@@ -51,6 +54,7 @@ struct replica_session {
     struct replica_entry *entries;
     struct list urgent;
     struct list soft;
+    struct list held;
     struct replica_fetch *parked; /* The request that waits for news; NULL: none. */
     struct task task;             /* Posted: answer the parked request. */
     struct timer soft_timer;      /* Runs while one is parked and soft holds some. */
@@ -83,6 +87,11 @@ void replica_session_soften(struct replica_session *session);
 /* Answered: the entry rests until there is news, or, `waiting`, until it is named again. One
  * without a partition is freed. */
 void replica_entry_answered(struct replica_entry *entry, bool waiting, bool sent_records);
+
+/* True: nothing is left of the `rate` that throttled replicas share, and the entry is held. */
+bool replica_entry_hold(struct replica_entry *entry, int64_t rate);
+/* Records of a throttled replica are on their way. */
+void replica_entry_spend(const struct replica_entry *entry, size_t bytes);
 
 /* replica_fetch.c: answers what is parked with what there is; nothing is parked any more. */
 void replica_fetch_answer(struct replica_fetch *fetch);

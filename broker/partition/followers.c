@@ -231,6 +231,13 @@ bool partition_has_follower(const struct partition *partition, int32_t node_id)
            follower_find(partition->followers, node_id) != NULL;
 }
 
+bool partition_in_isr(const struct partition *partition, int32_t node_id)
+{
+    const struct follower *follower =
+        partition->role == PARTITION_LEADER ? follower_find(partition->followers, node_id) : NULL;
+    return follower != NULL && follower->in_isr;
+}
+
 void partition_replica_progress(struct partition *partition, int32_t node_id, int64_t node_epoch,
                                 int64_t end_offset, int64_t synced_offset, int64_t log_start_offset)
 {

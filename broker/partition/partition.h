@@ -228,7 +228,11 @@ enum error partition_check_replica(struct partition *partition, int32_t leader_e
  * one yet must ask again: its votes would be lost (Kafka: Partition.followerReplicaOrThrow). */
 bool partition_has_follower(const struct partition *partition, int32_t node_id);
 
-/* The same, and as partition_read but up to the log end; nothing is read when the logs part. */
+/* Whether this node leads and that one is in the committed ISR. */
+bool partition_in_isr(const struct partition *partition, int32_t node_id);
+
+/* As partition_check_replica, and as partition_read but up to the log end; nothing is read when the
+ * logs part. */
 enum error partition_read_replica(struct partition *partition, int32_t leader_epoch,
                                   int32_t last_fetched_epoch, int64_t offset, size_t max_bytes,
                                   bool at_least_one, struct log_slice *ret_slice,

@@ -329,6 +329,8 @@ void fetchers_configure(struct fetchers *fetchers, const struct fetchers_config 
                 options->throttled(options->context, partition_topic(fetched->partition),
                                    partition_index(fetched->partition));
     }
+    executor_timer_stop(options->executor, &fetchers->throttle_timer);
+    throttle_release(fetchers);
 }
 
 void fetchers_stop(struct fetchers *fetchers)

@@ -9,6 +9,7 @@
 #ifndef REPLICATE_CORE_FETCHER_STATE_H
 #define REPLICATE_CORE_FETCHER_STATE_H
 
+#include "base/rate_limit.h"
 #include "base/table.h"
 #include "record/codec.h"
 #include "replicate/core/fetcher.h"
@@ -99,8 +100,7 @@ struct fetchers {
     struct partition_feed feed;
     struct list list;
     struct timer throttle_timer;
-    int64_t quota_bytes; /* What throttled partitions may still take; negative: overdrawn. */
-    int64_t quota_ms;    /* When it was last filled up. */
+    struct rate_limit quota; /* Of throttled partitions. */
     struct fetchers_view view;
     bool stopping;
 };
@@ -136,6 +136,8 @@ void flight_take(struct flight *flight, const struct replica_fetch_response *res
 /* ---- fetcher_throttle.c ---- */
 
 void throttle_init(struct fetchers *fetchers);
+/* What is held back is announced again: the rate may be another. */
+void throttle_release(struct fetchers *fetchers);
 /* False: it is held back, and announced again when there is quota. */
 bool throttle_admits(struct fetched *fetched);
 void throttle_spend(struct fetched *fetched, size_t bytes);

@@ -3,28 +3,8 @@
  * second, in the ISR or not; what was asked for is taken, and paid for afterwards. */
 #include "replicate/core/fetcher_state.h"
 
-static void refill(struct fetchers *fetchers)
+void throttle_release(struct fetchers *fetchers)
 {
-    int64_t now_ms = executor_monotonic_ms(fetchers->options.executor);
-    int64_t rate = fetchers->options.config.throttled_rate;
-    int64_t passed_ms = now_ms - fetchers->quota_ms;
-    fetchers->quota_ms = now_ms;
-    if (passed_ms > 1000)
-        passed_ms = 1000; /* More than a second's is never saved up. */
-    int64_t earned = rate > INT64_MAX / 1000 ? rate : rate * passed_ms / 1000;
-    fetchers->quota_bytes =
-        fetchers->quota_bytes > rate - earned ? rate : fetchers->quota_bytes + earned;
-}
-
-static bool unlimited(const struct fetchers *fetchers)
-{
-    int64_t rate = fetchers->options.config.throttled_rate;
-    return rate <= 0 || rate == INT64_MAX;
-}
-
-static void throttle_due(struct timer *timer)
-{
-    struct fetchers *fetchers = container_of(timer, struct fetchers, throttle_timer);
     list_for_each(link, &fetchers->list)
     {
         struct fetcher *fetcher = container_of(link, struct fetcher, link);
@@ -34,33 +14,36 @@ static void throttle_due(struct timer *timer)
     }
 }
 
+static void throttle_due(struct timer *timer)
+{
+    throttle_release(container_of(timer, struct fetchers, throttle_timer));
+}
+
 void throttle_init(struct fetchers *fetchers)
 {
     fetchers->throttle_timer.fire = throttle_due;
-    fetchers->quota_ms = executor_monotonic_ms(fetchers->options.executor);
-    fetchers->quota_bytes = 0;
+    rate_limit_init(&fetchers->quota, executor_monotonic_ms(fetchers->options.executor));
 }
 
 bool throttle_admits(struct fetched *fetched)
 {
     struct fetchers *fetchers = fetched->fetcher->fetchers;
-    if (!fetched->throttled || unlimited(fetchers))
-        return true;
-    refill(fetchers);
-    if (fetchers->quota_bytes > 0)
+    struct executor *executor = fetchers->options.executor;
+    int64_t rate = fetchers->options.config.throttled_rate;
+    if (!fetched->throttled || rate_is_unlimited(rate) ||
+        rate_limit_left(&fetchers->quota, rate, executor_monotonic_ms(executor)))
         return true;
     list_remove(&fetched->link);
     list_push(&fetched->fetcher->held, &fetched->link);
-    int64_t rate = fetchers->options.config.throttled_rate;
-    int64_t wait_ms = 1 + -fetchers->quota_bytes / (rate / 1000 + 1);
     if (!timer_running(&fetchers->throttle_timer))
-        executor_timer_start(fetchers->options.executor, &fetchers->throttle_timer, wait_ms);
+        executor_timer_start(executor, &fetchers->throttle_timer,
+                             rate_limit_wait_ms(&fetchers->quota, rate));
     return false;
 }
 
 void throttle_spend(struct fetched *fetched, size_t bytes)
 {
     struct fetchers *fetchers = fetched->fetcher->fetchers;
-    if (fetched->throttled && !unlimited(fetchers))
-        fetchers->quota_bytes -= (int64_t)bytes;
+    if (fetched->throttled && !rate_is_unlimited(fetchers->options.config.throttled_rate))
+        rate_limit_spend(&fetchers->quota, bytes);
 }
