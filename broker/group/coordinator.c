@@ -246,6 +246,9 @@ enum error group_coordinator_check(struct group_coordinator *coordinator, struct
         coordinator->options.offsets_partition_count(coordinator->options.context, true);
     if (count == 0 || !shards_reserve(coordinator))
         return ERROR_COORDINATOR_NOT_AVAILABLE;
+    /* Another may coordinate the group by now, and know more of it (replication.md 16). */
+    if (!partition_table_is_leased(coordinator->options.partitions))
+        return ERROR_NOT_COORDINATOR;
     const struct group_shard *shard = &coordinator->shards[group_partition_of(group_id, count)];
     switch (shard->state) {
     case SHARD_ACTIVE:

@@ -59,8 +59,9 @@ void group_coordinator_resigned(struct group_coordinator *coordinator, int32_t p
 /* A deleted topic's committed offsets go too. */
 void group_coordinator_topic_deleted(struct group_coordinator *coordinator, struct slice topic);
 
-/* NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE (the offsets topic is
- * being made), INVALID_GROUP_ID, or NONE: this node coordinates the group now. */
+/* NOT_COORDINATOR (also without the node's lease), COORDINATOR_LOAD_IN_PROGRESS,
+ * COORDINATOR_NOT_AVAILABLE (the offsets topic is being made), INVALID_GROUP_ID, or NONE: this node
+ * coordinates the group now. */
 enum error group_coordinator_check(struct group_coordinator *coordinator, struct slice group_id);
 
 /* ---- membership ---- */

@@ -43,7 +43,7 @@ static enum error check_state(struct partition *partition, const struct partitio
         return ERROR_INVALID_REQUIRED_ACKS;
     if (partition->role == PARTITION_OFFLINE)
         return ERROR_STORAGE;
-    if (partition->role != PARTITION_LEADER || !table_is_leased(partition->table))
+    if (partition->role != PARTITION_LEADER || !partition_table_is_leased(partition->table))
         return ERROR_NOT_LEADER_OR_FOLLOWER;
     if (append->acks == -1 && partition_isr_size(partition) < partition_min_insync(partition))
         return ERROR_NOT_ENOUGH_REPLICAS;

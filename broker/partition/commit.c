@@ -57,7 +57,7 @@ void partition_commit(struct partition *partition)
         partition_wake_waits(partition);
     }
     answer_up_to(partition, &partition->appends, partition->high_watermark);
-    if (table_is_leased(partition->table)) /* Another may lead by now: invariant 16. */
+    if (partition_table_is_leased(partition->table)) /* Another may lead by now: invariant 16. */
         answer_up_to(partition, &partition->synced, partition_own_vote(partition));
     partition_sync_vote(partition);
 }

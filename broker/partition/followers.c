@@ -82,7 +82,7 @@ int64_t partition_votes(const struct partition *partition)
 {
     int64_t lowest = partition_own_vote(partition);
     const struct followers *followers = partition->followers;
-    if (!table_is_leased(partition->table))
+    if (!partition_table_is_leased(partition->table))
         return -1;
     if (followers == NULL)
         return lowest;

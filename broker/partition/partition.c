@@ -52,7 +52,7 @@ enum error partition_check_leader(const struct partition *partition, int32_t cur
         return ERROR_FENCED_LEADER_EPOCH;
     if (current_leader_epoch > partition->leader_epoch)
         return ERROR_UNKNOWN_LEADER_EPOCH;
-    if (partition->role != PARTITION_LEADER || !table_is_leased(partition->table))
+    if (partition->role != PARTITION_LEADER || !partition_table_is_leased(partition->table))
         return ERROR_NOT_LEADER_OR_FOLLOWER;
     return ERROR_NONE;
 }

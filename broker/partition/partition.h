@@ -406,6 +406,10 @@ struct partition_lease {
     bool (*held)(struct partition_lease *lease);
 };
 void partition_table_lease_source(struct partition_table *table, struct partition_lease *lease);
+
+/* By the flag and by the clock. */
+bool partition_table_is_leased(const struct partition_table *table);
+
 /* Deletes the replica and its files (renamed at once, removed soon). */
 void partition_table_remove(struct partition_table *table, const char *topic, int32_t index);
 void partition_table_configure(struct partition_table *table, const char *topic,

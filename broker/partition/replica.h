@@ -183,9 +183,6 @@ enum error truncation_expect(struct partition *partition, int64_t offset);
 
 /* ---- role.c ---- */
 
-/* By the flag and by the clock. */
-bool table_is_leased(const struct partition_table *table);
-
 /* Takes up what the quorum agreed. OUT_OF_MEMORY: only a lost leadership was given up. */
 enum error role_assign(struct partition *partition, const struct partition_assignment *assignment);
 

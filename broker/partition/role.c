@@ -166,7 +166,7 @@ static void lease_one(void *context, struct partition *partition)
     partition_wake_waits(partition); /* Those who wait here for records had better ask another. */
 }
 
-bool table_is_leased(const struct partition_table *table)
+bool partition_table_is_leased(const struct partition_table *table)
 {
     return table->leased && (table->lease == NULL || table->lease->held(table->lease));
 }

@@ -65,12 +65,28 @@ static void a_group_is_where_java_hashes_it(void **state)
     }
 }
 
+/* Invariant 16: whoever lost its lease may have been replaced, by one that knows of newer commits.
+ */
+static void without_the_lease_this_node_coordinates_nothing(void **state)
+{
+    struct node *node = *state;
+    struct group_offset found;
+    assert_error(commit(node, NULL, 42, "note"), ERROR_NONE);
+    partition_table_lease(node->table, false);
+    assert_error(group_coordinator_check(node->coordinator, group_name()), ERROR_NOT_COORDINATOR);
+    assert_error(group_offset_find(node->coordinator, group_name(), slice_of("orders"), 0, &found),
+                 ERROR_NOT_COORDINATOR);
+    partition_table_lease(node->table, true);
+    assert_int_equal(committed(node, "orders"), 42);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_NODE(the_first_use_makes_the_offsets_topic),
         WITH_NODE(a_resigned_coordinator_sends_its_clients_away),
         cmocka_unit_test(a_group_is_where_java_hashes_it),
+        WITH_NODE(without_the_lease_this_node_coordinates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
