@@ -157,9 +157,10 @@ static void follower_take(struct partition *partition, struct follower *follower
     follower->joining = false;
     if (before == NULL)
         follower_forget(follower, own_end(partition), now_ms);
-    /* What an earlier life of the node had need not be there in this one. */
+    /* What an earlier life of the node had need not be there in this one. A life that this node
+     * has not applied the registration of yet is not told about again. */
     else if (follower->node_epoch >= 0 && quorum != NULL &&
-             quorum->node_epoch(quorum, node_id) != follower->node_epoch)
+             quorum->node_epoch(quorum, node_id) > follower->node_epoch)
         follower_forget(follower, own_end(partition), now_ms);
 }
 

@@ -172,6 +172,29 @@ static void a_follower_that_registered_anew_joins_only_by_its_new_votes(void **s
     fixture_expect_isr(f, "01");
 }
 
+/* It reports sooner than this node applies its registration, and does not report again: an
+ * assignment that is applied between the two must not forget what it said. */
+static void a_follower_of_a_registration_not_applied_yet_is_not_forgotten(void **state)
+{
+    struct partition_fixture *f = *state;
+    f->quorum.may_not_join[1] = true;
+    struct partition *partition = lead(f, "0");
+    append(f, partition, 10);
+    f->quorum.epochs[1] = 300;
+    fixture_progress(f, partition, 1, 10, 10);
+    f->quorum.epochs[1] = 101;
+    struct partition_assignment again = fixture_assignment(0, partition_leader_epoch(partition),
+                                                           partition_epoch(partition) + 1, "0");
+    (void)fixture_take(f, &again);
+    fixture_expect_isr(f, NULL);
+
+    f->quorum.epochs[1] = 300;
+    f->quorum.may_not_join[1] = false;
+    simulated_executor_run_for(f->events, 1000);
+
+    fixture_expect_isr(f, "01");
+}
+
 /* Under load the high watermark waits for one that keeps up and may join, else it never could. */
 static void the_high_watermark_waits_for_one_about_to_join(void **state)
 {
@@ -297,6 +320,7 @@ int main(void)
         ISR_TEST(a_follower_at_a_resting_high_watermark_must_keep_up_to_join),
         ISR_TEST(a_fenced_follower_joins_as_soon_as_it_may),
         ISR_TEST(a_follower_that_registered_anew_joins_only_by_its_new_votes),
+        ISR_TEST(a_follower_of_a_registration_not_applied_yet_is_not_forgotten),
         ISR_TEST(the_high_watermark_waits_for_one_about_to_join),
         ISR_TEST(a_member_that_lost_committed_records_is_taken_out_at_once),
         ISR_TEST(a_refused_change_is_tried_again),
