@@ -62,9 +62,9 @@ static struct cluster *cluster_of(struct caller_world *world)
 static struct broker *broker_of(struct caller_world *world, uint32_t number)
 {
     struct cluster *cluster = cluster_of(world);
-    if (number >= cluster->node_count || cluster->nodes[number].state != NODE_SERVING)
+    if (number >= cluster->node_count || !cluster_node_is_up(&cluster->nodes[number]))
         return NULL;
-    return &cluster->nodes[number].broker;
+    return &cluster->nodes[number].core.broker;
 }
 
 static struct simulated_served *served_of(struct caller_world *world, uint32_t number)
@@ -83,6 +83,33 @@ static struct simulated_caller *caller_of(struct caller_world *world, uint32_t n
     if (number >= cluster->node_count || !cluster_node_is_up(&cluster->nodes[number]))
         return NULL;
     return &cluster->nodes[number].caller;
+}
+
+static int32_t place_of(struct caller_world *world, uint32_t from, const struct call *call)
+{
+    struct cluster *cluster = cluster_of(world);
+    if (call->node_id < 0)
+        return cluster_slot_at(cluster, call->host);
+    if (from != CLUSTER_CLIENT)
+        return cluster_slot_of_id(&cluster->nodes[from], call->node_id);
+    return call->node_id < CLUSTER_NODE_IDS ? cluster->slots[call->node_id] : -1;
+}
+
+static int32_t id_of(struct caller_world *world, uint32_t number)
+{
+    const struct founding *founding = &cluster_of(world)->nodes[number].founding;
+    return founding->agreed ? founding->node_id : -1;
+}
+
+static bool admits(struct caller_world *world, uint32_t number, int16_t key)
+{
+    return cluster_node_admits(&cluster_of(world)->nodes[number], key);
+}
+
+static void refused(struct caller_world *world, uint32_t from, int32_t node_id)
+{
+    if (from != CLUSTER_CLIENT && node_id >= 0)
+        core_node_unreachable(&cluster_of(world)->nodes[from].core, node_id);
 }
 
 /* ---- events ---- */
@@ -274,7 +301,8 @@ static void restart_some(struct cluster *cluster, bool all)
 {
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
-        if (!cluster_node_is_up(node) && (all || random_chance(&cluster->random, 1, 3)))
+        if (!cluster_node_is_up(node) && !node->removed &&
+            (all || random_chance(&cluster->random, 1, 3)))
             cluster_node_start(node);
     }
 }
@@ -314,45 +342,54 @@ static void calm(struct cluster *cluster)
     }
 }
 
-static bool settle(struct cluster *cluster, bool (*ended)(struct cluster *cluster))
+static void settle(struct cluster *cluster, bool (*ended)(struct cluster *cluster),
+                   const char *otherwise)
 {
     int64_t end_ms = cluster_now_ms(cluster) + FINISH_MS;
     while (!ended(cluster)) {
-        if (cluster_now_ms(cluster) > end_ms)
-            return false;
+        if (cluster_now_ms(cluster) > end_ms) {
+            if (cluster->verbose)
+                cluster_tell(cluster);
+            cluster_fail(cluster, "%s", otherwise);
+        }
         cluster_clients_act(cluster, true);
         run_for(cluster, 20);
         restart_some(cluster, true);
     }
-    return true;
 }
 
 static void finish(struct cluster *cluster)
 {
     calm(cluster);
-    if (!settle(cluster, cluster_clients_idle))
-        cluster_fail(cluster, "without faults not everything is answered");
-    if (!settle(cluster, cluster_clients_quiet))
-        cluster_fail(cluster, "a reader has no answer");
+    settle(cluster, cluster_clients_idle, "without faults not everything is answered");
+    settle(cluster, cluster_clients_quiet, "a reader has no answer");
+    cluster_committers_finish(cluster);
+    settle(cluster, cluster_committers_finished,
+           "a group's offsets are not committed or cannot be asked for");
     cluster_read_all(cluster);
-    if (!settle(cluster, cluster_read_all_done))
-        cluster_fail(cluster, "not all that was acknowledged can be read");
-    if (!settle(cluster, cluster_clients_quiet))
-        cluster_fail(cluster, "a reader has no answer");
+    settle(cluster, cluster_read_all_done, "not all that was acknowledged can be read");
+    settle(cluster, cluster_clients_quiet, "a reader has no answer");
 }
 
 static void cluster_open(struct cluster *cluster, uint64_t seed, uint32_t nodes, bool verbose)
 {
-    *cluster = (struct cluster){
-        .world = {.broker_of = broker_of, .served_of = served_of, .caller_of = caller_of},
-        .seed = seed,
-        .verbose = verbose};
+    *cluster = (struct cluster){.world = {.broker_of = broker_of,
+                                          .served_of = served_of,
+                                          .caller_of = caller_of,
+                                          .place_of = place_of,
+                                          .id_of = id_of,
+                                          .admits = admits,
+                                          .refused = refused},
+                                .seed = seed,
+                                .verbose = verbose};
     cluster->clock = (struct simulated_clock){.now_ns = INT64_C(1000) * NS_PER_MS,
                                               .wall_at_zero_ms = SIMULATED_WALL_CLOCK_MS};
     random_seed(&cluster->random, seed);
     static const uint32_t sizes[] = {3, 3, 3, 4, 5, 7};
-    cluster->node_count = nodes != 0 ? nodes : sizes[random_below(&cluster->random, 6)];
-    random_fill(&cluster->random, cluster->cluster_id.bytes, sizeof cluster->cluster_id.bytes);
+    cluster->founder_count = nodes != 0 ? nodes : sizes[random_below(&cluster->random, 6)];
+    cluster->node_count = cluster->founder_count;
+    for (uint32_t i = 0; i < CLUSTER_NODE_IDS; i++)
+        cluster->slots[i] = -1;
     cluster->network = simulated_network_new(seed, &cluster->clock);
     cluster->client_events = simulated_executor_new(seed ^ 0xc11e, &cluster->clock);
     cluster->client =
@@ -400,9 +437,9 @@ static uint64_t run_seed(uint64_t seed, uint32_t nodes, int64_t steps, bool verb
     finish(cluster);
     uint64_t trace = cluster->trace;
     printf(" nodes %u trace %016" PRIx64 " acknowledged %" PRIu64 " read %" PRIu64
-           " crashes %" PRIu64 " ms %" PRId64 "\n",
-           cluster->node_count, trace, cluster->acknowledged, cluster->read, cluster->crashes,
-           cluster_now_ms(cluster));
+           " committed %" PRIu64 " crashes %" PRIu64 " ms %" PRId64 "\n",
+           cluster->node_count, trace, cluster->acknowledged, cluster->read, cluster->committed,
+           cluster->crashes, cluster_now_ms(cluster));
     cluster_close(cluster);
     free(cluster);
     return trace;
@@ -440,7 +477,7 @@ int main(int count, char **words)
         else
             return 2;
     }
-    if (nodes != 0 && (nodes < 3 || nodes > CLUSTER_NODES))
+    if (nodes != 0 && (nodes < 3 || nodes > CLUSTER_FOUNDERS))
         return 2;
     for (uint64_t i = 0; i < seeds; i++) {
         uint64_t trace = run_seed(seed + i, nodes, steps, verbose);

@@ -2,7 +2,7 @@
 /* A simulated cluster: three to seven nodes made of the real core, libraft and wire code, on disks
  * that fail and a network that loses, with clients that follow their metadata.
  *
- *   clients --frames--> node: handle, partition, log, group, catalog, engine, libraft
+ *   clients --frames--> node: daemon/core, bootstrap, engine, libraft
  *      |                  |  ^ REPLICA_FETCH, PROPOSE, NODE_HEARTBEAT, Raft     faults: crashes,
  *      |                  v  |                                                   cuts, pauses, full
  *      '---> ledger      other nodes                                             and failing disks
@@ -12,24 +12,24 @@
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H
 
-#include "group/group.h"
-#include "replicate/core/controller.h"
-#include "replicate/core/fetcher.h"
-#include "replicate/core/heartbeat.h"
-#include "replicate/core/isr.h"
-#include "replicate/core/route.h"
+#include "daemon/core.h"
+#include "handle/membership.h"
+#include "replicate/core/bootstrap.h"
 #include "replicate/engine/engine_quorum.h"
 #include "sim/simulated_caller.h"
 #include "sim/simulated_raft_io.h"
 #include "sim/simulated_storage.h"
 
 enum {
-    CLUSTER_NODES = 7,
+    CLUSTER_FOUNDERS = 7,
+    CLUSTER_NODES = 9,   /* Addresses: those of founders first. */
+    CLUSTER_PORT = 9092, /* At each. */
+    CLUSTER_NODE_IDS = 256,
     CLUSTER_CLIENT = 14, /* The clients' number in the network. */
     CLUSTER_PARTITIONS = 3,
     CLUSTER_PRODUCERS = 4,
+    CLUSTER_COMMITTERS = 3,
     CLUSTER_INDEXES = 1 << 16,
-    SESSION_TIMEOUT_MS = 3000
 };
 
 struct cluster;
@@ -37,41 +37,38 @@ struct ledger;
 struct client_producer;
 struct client_reader;
 struct client_admin;
+struct client_committer;
 
-enum cluster_node_state { NODE_DOWN, NODE_FINDING, NODE_REGISTERING, NODE_SERVING };
+enum cluster_node_state { NODE_DOWN, NODE_FINDING, NODE_JOINING, NODE_STARTING, NODE_SERVING };
 
+/* What runs at an address: over time several nodes, when disks are lost. */
 struct cluster_node {
     struct cluster *cluster;
-    uint32_t number;
-    char address[24];
+    uint32_t number; /* Of its address: "node<number>". */
+    char host[16];
     struct simulated_storage *disk;
     struct simulated_executor *events;
     enum cluster_node_state state;
-    bool dead, disk_is_full, lease;
+    bool dead, disk_is_full;
+    bool removed;     /* The cluster does not know it any more: it stays down. */
     bool disk_failed; /* It may have been: partitions may be offline. */
     bool sync_armed;  /* A sync of its disk is about to fail. */
+    bool fresh;       /* Its disk holds no partition. */
+    struct founding founding;
+    struct bootstrap *bootstrap;
+    struct formation formation;
+    uint64_t list_hash;
     struct log_directory *directory;
     struct config_set *config;
-    struct catalog *catalog;
+    struct catalog *catalog; /* NULL while it is down. */
     struct catalog_watcher watcher;
     struct engine *engine;
     struct engine_quorum quorum;
     struct simulated_raft *raft;
-    struct route *route;
-    struct isr_changes isr;
-    struct controller *controller;
-    struct heartbeat *heartbeat;
-    struct heartbeat_events heartbeat_events;
-    struct broker broker;
-    struct broker_follower *follower;
-    struct fetchers *fetchers;
+    struct core core;
     struct partition_reporter reporter;
     struct simulated_caller caller;
     struct simulated_served served;
-    struct catalog_proposal proposal;
-    struct uuid incarnation;
-    int64_t epoch; /* Of its registration; -1: none yet. */
-    uint64_t commit_index;
 };
 
 struct cluster_faults {
@@ -84,22 +81,23 @@ struct cluster {
     uint64_t seed;
     int64_t step;
     bool verbose;
-    uint32_t node_count;
+    uint32_t founder_count, node_count;
+    int32_t slots[CLUSTER_NODE_IDS]; /* Which address a node id has; -1: none yet. */
     struct random random;
     struct simulated_clock clock;
     struct simulated_network *network;
     struct cluster_node nodes[CLUSTER_NODES];
     struct cluster_faults faults;
     uint64_t connections;
-    struct uuid cluster_id;
     struct simulated_executor *client_events;
     struct simulated_caller client;
     struct ledger *ledger;
     struct client_producer *producers;
     struct client_reader *readers;
     struct client_admin *admin;
+    struct client_committer *committers;
     uint64_t hashes[CLUSTER_INDEXES];
-    uint64_t trace, crashes, acknowledged, read;
+    uint64_t trace, crashes, acknowledged, read, committed;
 };
 
 void cluster_fail(const struct cluster *cluster, const char *format, ...)
@@ -115,13 +113,34 @@ void cluster_node_done(struct cluster_node *node);
 /* Begins to start; the rest comes with events. */
 void cluster_node_start(struct cluster_node *node);
 void cluster_node_crash(struct cluster_node *node, bool power_cut);
+/* Its process ends by itself, soon. */
+void cluster_node_failed(struct cluster_node *node, enum error error, const char *step);
+/* Its port takes such requests now: others close the connection. */
+bool cluster_node_admits(const struct cluster_node *node, int16_t key);
 static inline bool cluster_node_is_up(const struct cluster_node *node)
 {
     return node->state != NODE_DOWN;
 }
 
+/* ---- cluster_checks.c ---- */
+
+/* Prints what each node knows of the others and of the partitions. */
+void cluster_tell(struct cluster *cluster);
+
+/* ---- cluster_forming.c, beside cluster_node.c ---- */
+
+/* Begins to look for the cluster, and ends with cluster_node_agreed: it knows which node it is. */
+enum error cluster_node_find(struct cluster_node *node);
+enum error cluster_node_agreed(struct cluster_node *node);
+/* Where a host is; -1: nowhere. */
+int32_t cluster_slot_at(const struct cluster *cluster, const char *host);
+/* Where a node thinks another is; -1: it does not know. */
+int32_t cluster_slot_of_id(const struct cluster_node *node, int32_t node_id);
+
 /* ---- cluster_clients.c ---- */
 
+/* The node that runs at some address; -1: none. */
+int32_t cluster_any_node(struct cluster *cluster);
 void cluster_clients_init(struct cluster *cluster);
 void cluster_clients_done(struct cluster *cluster);
 void cluster_clients_act(struct cluster *cluster, bool finish);
@@ -132,5 +151,14 @@ bool cluster_clients_quiet(struct cluster *cluster);
 /* Reads every partition anew to its end and checks it against what was acknowledged. */
 void cluster_read_all(struct cluster *cluster);
 bool cluster_read_all_done(struct cluster *cluster);
+
+/* ---- cluster_committers.c: of cluster_clients.c, but for the last two ---- */
+
+void cluster_committers_init(struct cluster *cluster);
+void cluster_committers_done(struct cluster *cluster);
+void cluster_committers_act(struct cluster *cluster, bool finish);
+/* Each asks for its group's offsets once more, after its last commit. */
+void cluster_committers_finish(struct cluster *cluster);
+bool cluster_committers_finished(struct cluster *cluster);
 
 #endif

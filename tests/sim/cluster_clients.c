@@ -4,7 +4,7 @@
  *
  * Checked: each record that was acknowledged is where it was said to be; each producer's records
  * are read exactly once, in order, none left out; an offset read once never changes. */
-#include "sim/cluster.h"
+#include "sim/cluster_call.h"
 
 #include "base/assertion.h"
 #include "record/build.h"
@@ -25,8 +25,7 @@ enum {
     FETCH_VERSION = 12,
     CREATE_VERSION = 7,
     RECORDS_MAX = 5,
-    VALUE_BYTES = 16,
-    BODY_BYTES_MAX = 1 << 20
+    VALUE_BYTES = 16
 };
 
 static const char topic_name[] = "t";
@@ -44,15 +43,6 @@ struct ledger_partition {
 
 struct ledger {
     struct ledger_partition partitions[CLUSTER_PARTITIONS];
-};
-
-/* A call with its body's memory. */
-struct client_call {
-    struct cluster *cluster;
-    struct call call;
-    struct arena body;
-    bool in_flight;
-    void (*ended)(struct client_call *call);
 };
 
 struct client_producer {
@@ -82,51 +72,7 @@ struct client_admin {
     int64_t next_ms;
 };
 
-/* ---- calls ---- */
-
-static uint32_t enter(void)
-{
-    return process_memory_select(CLUSTER_CLIENT + 1);
-}
-
-static void call_over(struct call *base)
-{
-    struct client_call *call = container_of(base, struct client_call, call);
-    call->in_flight = false;
-    call->ended(call);
-    call_done(&call->call);
-    arena_done(&call->body);
-}
-
-static void *call_open(struct client_call *call, int16_t key, int16_t version, int32_t node_id,
-                       enum call_channel channel, int64_t timeout_ms)
-{
-    const struct api *api = api_find(key);
-    ASSERT(api != NULL);
-    call_init(&call->call, &call->cluster->client.base, api, node_id, channel, timeout_ms);
-    call->call.version = version;
-    call->call.done = call_over;
-    arena_init(&call->body, BODY_BYTES_MAX);
-    void *body = arena_allocate(&call->body, api->request.size);
-    ASSERT(body != NULL);
-    api->request.init(body);
-    call->call.body = body;
-    return body;
-}
-
-static void *take(struct client_call *call, size_t size)
-{
-    void *bytes = arena_allocate(&call->body, size);
-    ASSERT(bytes != NULL);
-    return bytes;
-}
-
-static void call_go(struct client_call *call, void (*ended)(struct client_call *call))
-{
-    call->ended = ended;
-    call->in_flight = true;
-    call_start(simulated_executor_seam(call->cluster->client_events), &call->call);
-}
+/* ---- finding leaders ---- */
 
 /* What some node's metadata says, unless the client has seen newer; -1: none, or nobody to ask. */
 static int32_t leader_of(struct cluster *cluster, int32_t partition, int32_t *epoch)
@@ -143,11 +89,6 @@ static int32_t leader_of(struct cluster *cluster, int32_t partition, int32_t *ep
         return -1;
     *epoch = found.leader_epoch;
     return found.leader;
-}
-
-static int64_t soon(struct cluster *cluster)
-{
-    return cluster_now_ms(cluster) + random_between(&cluster->random, 5, 200);
 }
 
 /* ---- ledger ---- */
@@ -221,7 +162,7 @@ static void produce_ended(struct client_call *call)
 {
     struct client_producer *producer = container_of(call, struct client_producer, call);
     struct cluster *cluster = call->cluster;
-    producer->next_ms = soon(cluster);
+    producer->next_ms = client_soon(cluster);
     if (call->call.error != ERROR_NONE)
         return; /* Sent again, the same. */
     const struct produce_response *response = call->call.response;
@@ -253,19 +194,19 @@ static void producer_act(struct client_producer *producer, bool finish)
         batch_make(producer);
     }
     struct produce_request *body =
-        call_open(&producer->call, API_PRODUCE, PRODUCE_VERSION, leader, CALL_PRODUCE, 5000);
+        client_call_open(&producer->call, API_PRODUCE, PRODUCE_VERSION, leader, CALL_PRODUCE, 5000);
     body->acks = -1;
     body->timeout_ms = (int32_t)random_between(&cluster->random, 100, 4000);
-    body->topic_data = take(&producer->call, sizeof *body->topic_data);
+    body->topic_data = client_call_take(&producer->call, sizeof *body->topic_data);
     body->topic_data_count = 1;
     body->topic_data->name = slice_of(topic_name);
     body->topic_data->partition_data =
-        take(&producer->call, sizeof *body->topic_data->partition_data);
+        client_call_take(&producer->call, sizeof *body->topic_data->partition_data);
     body->topic_data->partition_data_count = 1;
     body->topic_data->partition_data->index = producer->partition;
     body->topic_data->partition_data->records.data =
         slice_from(producer->bytes->data, producer->bytes->size);
-    call_go(&producer->call, produce_ended);
+    client_call_start(&producer->call, produce_ended);
 }
 
 /* ---- readers ---- */
@@ -317,7 +258,7 @@ static void fetch_ended(struct client_call *call)
 {
     struct client_reader *reader = container_of(call, struct client_reader, call);
     struct cluster *cluster = call->cluster;
-    reader->next_ms = soon(cluster);
+    reader->next_ms = client_soon(cluster);
     const struct fetch_response *response = call->call.response;
     if (call->call.error != ERROR_NONE || response->responses_count != 1)
         return;
@@ -342,28 +283,28 @@ static void reader_act(struct client_reader *reader)
     if (leader < 0)
         return;
     struct fetch_request *body =
-        call_open(&reader->call, API_FETCH, FETCH_VERSION, leader, CALL_READ, 3000);
+        client_call_open(&reader->call, API_FETCH, FETCH_VERSION, leader, CALL_READ, 3000);
     body->max_wait_ms = 100;
     body->min_bytes = 1;
     body->session_epoch = -1;
-    body->topics = take(&reader->call, sizeof *body->topics);
+    body->topics = client_call_take(&reader->call, sizeof *body->topics);
     body->topics_count = 1;
     body->topics->topic = slice_of(topic_name);
-    body->topics->partitions = take(&reader->call, sizeof *body->topics->partitions);
+    body->topics->partitions = client_call_take(&reader->call, sizeof *body->topics->partitions);
     body->topics->partitions_count = 1;
     fetch_request_fetch_partition_init(body->topics->partitions);
     body->topics->partitions->partition = reader->partition;
     body->topics->partitions->fetch_offset = reader->offset;
     body->topics->partitions->partition_max_bytes =
         (int32_t)random_between(&cluster->random, 100, 20000);
-    call_go(&reader->call, fetch_ended);
+    client_call_start(&reader->call, fetch_ended);
 }
 
 /* ---- the administrator ---- */
 
 static void create_ended(struct client_call *call)
 {
-    container_of(call, struct client_admin, call)->next_ms = soon(call->cluster);
+    container_of(call, struct client_admin, call)->next_ms = client_soon(call->cluster);
 }
 
 static bool topic_exists(struct cluster *cluster)
@@ -382,28 +323,37 @@ static void admin_act(struct client_admin *admin)
     struct cluster *cluster = admin->call.cluster;
     if (admin->call.in_flight || cluster_now_ms(cluster) < admin->next_ms || topic_exists(cluster))
         return;
-    int32_t node = (int32_t)random_below(&cluster->random, cluster->node_count);
-    struct create_topics_request *body =
-        call_open(&admin->call, API_CREATE_TOPICS, CREATE_VERSION, node, CALL_CONTROL, 10000);
+    int32_t node = cluster_any_node(cluster);
+    if (node < 0)
+        return;
+    struct create_topics_request *body = client_call_open(
+        &admin->call, API_CREATE_TOPICS, CREATE_VERSION, node, CALL_CONTROL, 10000);
     body->timeout_ms = 5000;
-    body->topics = take(&admin->call, sizeof *body->topics);
+    body->topics = client_call_take(&admin->call, sizeof *body->topics);
     create_topics_request_creatable_topic_init(body->topics);
     body->topics_count = 1;
     body->topics->name = slice_of(topic_name);
     body->topics->num_partitions = CLUSTER_PARTITIONS;
     body->topics->replication_factor = 3;
     struct create_topics_request_creatable_topic_config *configs =
-        take(&admin->call, 2 * sizeof *configs);
+        client_call_take(&admin->call, 2 * sizeof *configs);
     configs[0].name = slice_of("min.insync.replicas");
     configs[0].value = slice_of("2");
     configs[1].name = slice_of("topicfs.durability");
     configs[1].value = slice_of("fsync");
     body->topics->configs = configs;
     body->topics->configs_count = 2;
-    call_go(&admin->call, create_ended);
+    client_call_start(&admin->call, create_ended);
 }
 
 /* ---- all of them ---- */
+
+int32_t cluster_any_node(struct cluster *cluster)
+{
+    const struct cluster_node *node =
+        &cluster->nodes[random_below(&cluster->random, cluster->node_count)];
+    return node->state == NODE_DOWN ? -1 : node->founding.node_id;
+}
 
 void cluster_clients_init(struct cluster *cluster)
 {
@@ -419,6 +369,7 @@ void cluster_clients_init(struct cluster *cluster)
         cluster->producers[i].partition =
             (int32_t)random_below(&cluster->random, CLUSTER_PARTITIONS);
     }
+    cluster_committers_init(cluster);
     for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
         cluster->readers[i].call.cluster = cluster;
         cluster->readers[i].partition = i;
@@ -433,16 +384,18 @@ void cluster_clients_done(struct cluster *cluster)
     free(cluster->producers);
     free(cluster->readers);
     free(cluster->admin);
+    cluster_committers_done(cluster);
 }
 
 void cluster_clients_act(struct cluster *cluster, bool finish)
 {
-    uint32_t before = enter();
+    uint32_t before = process_memory_select(CLUSTER_CLIENT + 1);
     admin_act(cluster->admin);
     for (int i = 0; i < CLUSTER_PRODUCERS; i++)
         producer_act(&cluster->producers[i], finish);
     for (int i = 0; i < CLUSTER_PARTITIONS; i++)
         reader_act(&cluster->readers[i]);
+    cluster_committers_act(cluster, finish);
     (void)process_memory_select(before);
 }
 

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One node of a simulated cluster: put together as the daemon does, event by event.
+/* One node of a simulated cluster: the daemon's core (daemon/core.h) on simulated seams, started as
+ * the daemon starts it.
  *
- *   FINDING a leader of the quorum -> REGISTERING -> SERVING */
+ *   FINDING its cluster -> JOINING the quorum -> STARTING its core -> SERVING */
 #include "sim/cluster.h"
 
 #include "base/assertion.h"
-#include "handle/fetch_session.h"
-#include "handle/replica_session.h"
-#include "handle/topic_creation.h"
-#include "log/directory.h"
 #include "sim/process_memory.h"
 
 #include <stdio.h>
 
-enum { ELECTION_TIMEOUT_MS = 500, SNAPSHOT_THRESHOLD = 64, HEARTBEAT_MS = 400 };
+enum { ELECTION_TIMEOUT_MS = 500, SNAPSHOT_THRESHOLD = 64 };
 
 static struct executor *executor_of(struct cluster_node *node)
 {
@@ -25,7 +22,6 @@ void cluster_node_init(struct cluster *cluster, uint32_t number)
     struct cluster_node *node = &cluster->nodes[number];
     uint64_t seed = cluster->seed * 1000 + number;
     *node = (struct cluster_node){.cluster = cluster, .number = number};
-    (void)snprintf(node->address, sizeof node->address, "node%u:9092", number);
     node->disk = simulated_storage_new(seed);
     node->events = simulated_executor_new(seed ^ 0x5eed, &cluster->clock);
 }
@@ -37,27 +33,32 @@ void cluster_node_done(struct cluster_node *node)
     simulated_storage_free(node->disk);
 }
 
-static void node_failed(struct cluster_node *node, enum error error, const char *step)
+void cluster_node_failed(struct cluster_node *node, enum error error, const char *step)
 {
     cluster_say(node->cluster, "node %u: %s: %s", node->number, step, error_text(error));
     node->dead = true; /* As a process that says why and exits. */
 }
 
-/* ---- parts ---- */
+/* ---- its core ---- */
 
 static void config_make(struct cluster_node *node)
 {
     static const char *const rows[][2] = {
-        {"offsets.topic.num.partitions", "1"},
-        {"offsets.topic.replication.factor", "3"},
-        {"num.partitions", "1"},
-        {"default.replication.factor", "3"},
-        {"min.insync.replicas", "2"},
-        {"topicfs.durability", "fsync"},
-        {"replica.lag.time.max.ms", "4000"},
+        {"auto.leader.rebalance.enable", "true"},
+        {"broker.heartbeat.interval.ms", "400"},
+        {"broker.session.timeout.ms", "3000"},
+        {"group.initial.rebalance.delay.ms", "100"},
+        {"group.min.session.timeout.ms", "1000"},
+        {"leader.imbalance.check.interval.seconds", "20"},
         {"log.flush.offset.checkpoint.interval.ms", "3000"},
         {"log.retention.check.interval.ms", "60000"},
         {"log.retention.ms", "-1"},
+        {"offsets.topic.num.partitions", "1"},
+        {"offsets.topic.replication.factor", "3"},
+        {"replica.lag.time.max.ms", "4000"},
+        {"replica.socket.timeout.ms", "2000"},
+        {"topicfs.durability", "fsync"},
+
     };
     enum error error = config_set_new(&node->config);
     ASSERT(error == ERROR_NONE);
@@ -68,19 +69,6 @@ static void config_make(struct cluster_node *node)
     }
 }
 
-static enum error directory_open(struct cluster_node *node)
-{
-    struct executor *executor = executor_of(node);
-    enum error error =
-        log_directory_open(simulated_storage_seam(node->disk), executor, &node->directory, NULL);
-    if (error != ERROR_NONE || !uuid_is_zero(&log_directory_identity(node->directory)->cluster_id))
-        return error;
-    struct log_identity identity = {.cluster_id = node->cluster->cluster_id,
-                                    .node_id = (int32_t)node->number,
-                                    .directory_id = uuid_random(executor)};
-    return log_directory_identify(node->directory, &identity);
-}
-
 static void partition_reported(struct partition_reporter *reporter, int level, const char *event,
                                const char *topic, int32_t partition, const char *detail)
 {
@@ -89,198 +77,76 @@ static void partition_reported(struct partition_reporter *reporter, int level, c
                 (int)partition, detail);
 }
 
-static uint32_t offsets_partition_count(void *context, bool create)
+static void core_started(void *context, enum error error, const char *step)
 {
-    return offsets_topic_partitions(context, create);
-}
-
-static enum error groups_make(struct cluster_node *node)
-{
-    const struct config_set *config = node->config;
-    struct group_coordinator_options options = {
-        .executor = executor_of(node),
-        .partitions = node->broker.partitions,
-        .config = {.initial_rebalance_delay_ms = 100,
-                   .min_session_timeout_ms = 1000,
-                   .max_session_timeout_ms = 60000,
-                   .offsets_retention_ms = INT64_C(7) * 24 * 3600 * 1000,
-                   .offsets_retention_check_interval_ms = 600000,
-                   .commit_timeout_ms = config_node_number(config, "offsets.commit.timeout.ms"),
-                   .max_size = 100,
-                   .offset_metadata_max_bytes = 4096},
-        .offsets_partition_count = offsets_partition_count,
-        .context = &node->broker,
-    };
-    return group_coordinator_new(&options, &node->broker.groups);
-}
-
-static int64_t node_epoch(void *context)
-{
-    return ((struct cluster_node *)context)->epoch;
-}
-
-static enum error fetchers_make(struct cluster_node *node)
-{
-    struct fetchers_options options = {
-        .executor = executor_of(node),
-        .caller = &node->caller.base,
-        .partitions = node->broker.partitions,
-        .reporter = &node->reporter,
-        .config = {.wait_max_ms = 500,
-                   .fetch_max_bytes = 1 << 20,
-                   .response_max_bytes = 4 << 20,
-                   .backoff_min_ms = 20,
-                   .backoff_max_ms = 1000,
-                   .request_timeout_ms = 2000,
-                   .throttled_rate = INT64_MAX},
-        .node_id = (int32_t)node->number,
-        .node_epoch = node_epoch,
-        .context = node,
-    };
-    return fetchers_new(&options, &node->fetchers);
-}
-
-static enum error partitions_make(struct cluster_node *node)
-{
-    struct broker *broker = &node->broker;
-    node->reporter.report = partition_reported;
-    isr_changes_init(&node->isr, node->catalog, (int32_t)node->number);
-    struct partition_table_options table = {
-        .storage = broker->storage,
-        .executor = broker->executor,
-        .directory = node->directory,
-        .reporter = &node->reporter,
-        .quorum = &node->isr.quorum,
-        .node_id = (int32_t)node->number,
-        .replica_lag_time_max_ms = config_node_number(node->config, "replica.lag.time.max.ms"),
-        .retention_check_interval_ms = 60000,
-        .checkpoint_interval_ms = 3000,
-    };
-    enum error error = partition_table_new(&table, &broker->partitions);
-    if (error != ERROR_NONE)
-        return error;
-    partition_table_lease(broker->partitions, false);
-    error = groups_make(node);
-    if (error == ERROR_NONE)
-        error = fetch_sessions_new(broker->executor, 10, &broker->fetch_sessions);
-    if (error == ERROR_NONE)
-        error =
-            replica_sessions_new(broker->executor, broker->partitions, &broker->replica_sessions);
-    if (error == ERROR_NONE)
-        error = fetchers_make(node);
-    if (error == ERROR_NONE)
-        error = broker_follow_catalog(broker, &node->follower);
-    if (error == ERROR_NONE && !log_directory_was_clean(node->directory))
-        partition_table_recover(broker->partitions);
-    return error;
-}
-
-/* ---- sign of life ---- */
-
-static void lease_changed(struct heartbeat_events *events, bool held)
-{
-    struct cluster_node *node = container_of(events, struct cluster_node, heartbeat_events);
-    node->lease = held;
-    cluster_say(node->cluster, "node %u: lease %d", node->number, held);
-    if (node->broker.partitions != NULL)
-        partition_table_lease(node->broker.partitions, held);
-}
-
-static void must_register(struct heartbeat_events *events)
-{
-    struct cluster_node *node = container_of(events, struct cluster_node, heartbeat_events);
-    node_failed(node, ERROR_STALE_BROKER_EPOCH, "another life of it is registered");
-}
-
-static enum error heartbeat_make(struct cluster_node *node)
-{
-    node->heartbeat_events = (struct heartbeat_events){
-        .lease = lease_changed, .unregistered = must_register, .stale_epoch = must_register};
-    struct heartbeat_options options = {
-        .executor = executor_of(node),
-        .caller = &node->caller.base,
-        .quorum = &node->quorum.quorum,
-        .catalog = node->catalog,
-        .membership = controller_membership(node->controller),
-        .events = &node->heartbeat_events,
-        .node_id = (int32_t)node->number,
-        .interval_ms = HEARTBEAT_MS,
-        .session_timeout_ms = SESSION_TIMEOUT_MS,
-        .version = "simulated",
-    };
-    return heartbeat_new(&options, &node->heartbeat);
-}
-
-/* ---- registering ---- */
-
-static void registered(struct catalog_proposal *proposal)
-{
-    struct cluster_node *node = container_of(proposal, struct cluster_node, proposal);
-    enum error error = proposal->outcome.error;
-    if (error == ERROR_NONE) {
-        node->epoch = proposal->outcome.index;
-        error = partitions_make(node);
-    }
+    struct cluster_node *node = context;
     if (error != ERROR_NONE) {
-        node_failed(node, error, "register");
+        cluster_node_failed(node, error, step);
         return;
     }
     node->state = NODE_SERVING;
     cluster_say(node->cluster, "node %u serves", node->number);
-    heartbeat_start(node->heartbeat, node->epoch);
 }
 
-static void register_node(struct cluster_node *node)
+static void core_removed(void *context)
 {
-    struct catalog_command command = {
-        .kind = CATALOG_NODE_REGISTER,
-        .id = node->incarnation,
-        .node = {.id = (int32_t)node->number,
-                 .host = "localhost",
-                 .port = 9092 + (int32_t)node->number,
-                 .fenced = true,
-                 .sync_default = true,
-                 .incarnation_id = node->incarnation,
-                 .directory_id = log_directory_identity(node->directory)->directory_id},
-        .node_id = (int32_t)node->number,
-        .clean = log_directory_was_clean(node->directory),
+    struct cluster_node *node = context;
+    node->removed = true;
+    cluster_node_failed(node, ERROR_BROKER_ID_NOT_REGISTERED, "the cluster has removed it");
+}
+
+static void core_begin(struct cluster_node *node)
+{
+    node->reporter.report = partition_reported;
+    struct core_options options = {
+        .executor = executor_of(node),
+        .storage = simulated_storage_seam(node->disk),
+        .directory = node->directory,
+        .catalog = node->catalog,
+        .local = engine_proposer(node->engine),
+        .config = node->config,
+        .data_directory = "/simulated",
+        .node_id = node->founding.node_id,
+        .host = node->host,
+        .port = CLUSTER_PORT,
+        .version = "simulated",
+        .reporter = &node->reporter,
+        .fresh = node->fresh,
+        .caller = &node->caller.base,
+        .quorum = &node->quorum.quorum,
+        .founders = node->founding.founder ? node->founding.member_count : 0,
+        .started = core_started,
+        .removed = core_removed,
+        .context = node,
     };
-    node->proposal = (struct catalog_proposal){.done = registered};
-    catalog_propose(node->catalog, &command, &node->proposal);
+    node->state = NODE_STARTING;
+    enum error error = core_start(&node->core, &options);
+    if (error != ERROR_NONE)
+        cluster_node_failed(node, error, "put the node together");
 }
 
-static void cluster_founded(struct catalog_proposal *proposal)
+/* ---- the quorum ---- */
+
+static bool is_identified(const struct cluster_node *node)
 {
-    struct cluster_node *node = container_of(proposal, struct cluster_node, proposal);
-    if (proposal->outcome.error != ERROR_NONE &&
-        proposal->outcome.error != ERROR_INCONSISTENT_CLUSTER_ID)
-        node_failed(node, proposal->outcome.error, "found");
-    else
-        register_node(node);
+    return !uuid_is_zero(&log_directory_identity(node->directory)->cluster_id);
 }
 
 static void engine_became_ready(void *context, enum error error)
 {
     struct engine_quorum *quorum = context;
     struct cluster_node *node = container_of(quorum, struct cluster_node, quorum);
-    if (error != ERROR_NONE) {
-        node_failed(node, error, "find the quorum");
-        return;
-    }
-    node->state = NODE_REGISTERING;
-    struct uuid cluster_id = catalog_cluster_id(node->catalog);
-    if (!uuid_is_zero(&cluster_id)) {
-        register_node(node);
-        return;
-    }
-    struct catalog_command command = {.kind = CATALOG_CLUSTER_INIT,
-                                      .id = uuid_random(executor_of(node)),
-                                      .cluster_id = node->cluster->cluster_id};
-    node->proposal = (struct catalog_proposal){.done = cluster_founded};
-    catalog_propose(node->catalog, &command, &node->proposal);
+    const struct founding *founding = &node->founding;
+    struct log_identity identity = {.cluster_id = founding->cluster_id,
+                                    .node_id = founding->node_id,
+                                    .directory_id = founding->node_uuid};
+    if (error == ERROR_NONE && !is_identified(node))
+        error = log_directory_identify(node->directory, &identity);
+    if (error == ERROR_NONE)
+        core_begin(node);
+    else
+        cluster_node_failed(node, error, "find the quorum");
 }
-
-/* ---- starting ---- */
 
 static void applied(struct catalog_watcher *watcher, int64_t index)
 {
@@ -294,99 +160,137 @@ static void applied(struct catalog_watcher *watcher, int64_t index)
     cluster->hashes[index] = hash;
 }
 
+/* What was sent to another node that was at this address is not for this one. */
 static void raft_arrived(void *context, const struct raft_parcel *parcel)
 {
     struct cluster *cluster = context;
     struct cluster_node *node = &cluster->nodes[parcel->parcel.to];
+    if (node->raft == NULL || parcel->receiver_id != engine_id_of_node(node->founding.node_id))
+        return;
     uint32_t before = process_memory_select(node->number + 1);
     simulated_raft_receive(node->raft, parcel);
     (void)process_memory_select(before);
 }
 
-static enum error engine_make(struct cluster_node *node)
+static int32_t raft_place(void *context, const char *address)
+{
+    return cluster_slot_at(context, address);
+}
+
+static uint32_t members_make(const struct cluster_node *node, struct engine_member *ret_members)
+{
+    const struct founding *founding = &node->founding;
+    for (uint32_t i = 0; i < founding->member_count; i++) {
+        ret_members[i] = (struct engine_member){
+            .id = engine_id_of_node(founding->members[i].node_id), .role = ENGINE_VOTER};
+        (void)snprintf(ret_members[i].address, sizeof ret_members[i].address, "%s:%d",
+                       founding->members[i].host, founding->members[i].port);
+    }
+    return founding->member_count;
+}
+
+enum error cluster_node_agreed(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
     struct engine_member members[CLUSTER_NODES];
-    for (uint32_t i = 0; i < cluster->node_count; i++) {
-        members[i] =
-            (struct engine_member){.id = i + 1, .role = i < 5 ? ENGINE_VOTER : ENGINE_STANDBY};
-        (void)snprintf(members[i].address, sizeof members[i].address, "node%u:9092", i);
-    }
+    bool first = !is_identified(node);
     struct simulated_raft_options raft = {
         .storage = simulated_storage_seam(node->disk),
         .executor = executor_of(node),
         .network = cluster->network,
         .node = node->number,
+        .place = raft_place,
         .arrived = raft_arrived,
         .context = cluster,
         .dead = &node->dead,
     };
-    engine_quorum_init(&node->quorum, executor_of(node));
+    char address[sizeof node->host + 8];
+    (void)snprintf(address, sizeof address, "%s:%d", node->host, CLUSTER_PORT);
     struct engine_options engine = {
         .executor = executor_of(node),
         .catalog = node->catalog,
-        .node_id = node->number + 1,
-        .address = node->address,
-        .bootstrap = true,
+        .node_id = engine_id_of_node(node->founding.node_id),
+        .address = address,
+        .bootstrap = first && node->founding.founder,
+        .join = first && !node->founding.founder,
         .members = members,
-        .member_count = cluster->node_count,
         .election_timeout_ms = ELECTION_TIMEOUT_MS,
         .snapshot_threshold = SNAPSHOT_THRESHOLD,
         .changed = engine_quorum_changed,
         .ready = engine_became_ready,
         .context = &node->quorum,
     };
+    if (engine.bootstrap)
+        engine.member_count = members_make(node, members);
+    node->state = NODE_JOINING;
     enum error error = simulated_raft_open(&raft, &engine, &node->engine, &node->raft);
-    if (error == ERROR_NONE)
+    if (error == ERROR_NONE) {
         node->quorum.engine = node->engine;
+        catalog_set_proposer(node->catalog, engine_proposer(node->engine));
+    }
+    return error;
+}
+
+/* ---- starting ---- */
+
+static void note_partition(void *context, const char *topic, int32_t partition, const char *name)
+{
+    (void)topic;
+    (void)partition;
+    (void)name;
+    *(bool *)context = true;
+}
+
+static void ignore_stray(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+}
+
+static enum error directory_open(struct cluster_node *node)
+{
+    bool any = false;
+    enum error error = log_directory_open(simulated_storage_seam(node->disk), executor_of(node),
+                                          &node->directory, NULL);
+    if (error == ERROR_NONE && is_identified(node))
+        error = log_directory_each(node->directory, note_partition, ignore_stray, &any);
+    node->fresh = !any;
     return error;
 }
 
 static enum error start_steps(struct cluster_node *node)
 {
-    struct executor *executor = executor_of(node);
     config_make(node);
     enum error error = directory_open(node);
     if (error == ERROR_NONE)
-        error = catalog_new(executor, &node->catalog);
+        error = catalog_new(executor_of(node), &node->catalog);
     if (error != ERROR_NONE)
         return error;
     node->watcher = (struct catalog_watcher){.applied = applied};
     catalog_watch(node->catalog, &node->watcher);
-    node->incarnation = uuid_random(executor);
-    node->broker = (struct broker){.executor = executor,
-                                   .storage = simulated_storage_seam(node->disk),
-                                   .catalog = node->catalog,
-                                   .config = node->config,
-                                   .data_directory = "/simulated",
-                                   .node_id = (int32_t)node->number,
-                                   .caller = &node->caller.base};
-    error = engine_make(node);
-    if (error != ERROR_NONE)
-        return error;
-    struct route_options route = {.executor = executor,
-                                  .caller = &node->caller.base,
-                                  .quorum = &node->quorum.quorum,
-                                  .catalog = node->catalog,
-                                  .local = engine_proposer(node->engine),
-                                  .node_id = (int32_t)node->number};
-    error = route_new(&route, &node->route);
-    if (error != ERROR_NONE)
-        return error;
-    catalog_set_proposer(node->catalog, route_proposer(node->route));
-    struct controller_options controller = {.executor = executor,
-                                            .quorum = &node->quorum.quorum,
-                                            .catalog = node->catalog,
-                                            .local = engine_proposer(node->engine),
-                                            .config = &node->broker.config,
-                                            .static_config = node->config,
-                                            .node_id = (int32_t)node->number,
-                                            .session_timeout_ms = SESSION_TIMEOUT_MS};
-    error = controller_new(&controller, &node->controller);
-    if (error != ERROR_NONE)
-        return error;
-    node->broker.membership = controller_membership(node->controller);
-    return heartbeat_make(node);
+    core_init(&node->core, executor_of(node), node->catalog, node->config);
+    node->core.broker.formation = &node->formation;
+    engine_quorum_init(&node->quorum, executor_of(node));
+    return cluster_node_find(node);
+}
+
+bool cluster_node_admits(const struct cluster_node *node, int16_t key)
+{
+    if (node->catalog == NULL || node->dead)
+        return false;
+    return key == API_CLUSTER_QUERY || key == API_API_VERSIONS || core_is_open(&node->core);
+}
+
+static void caller_make(struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    simulated_served_init(&node->served);
+    node->caller = (struct simulated_caller){.world = &cluster->world,
+                                             .network = cluster->network,
+                                             .executor = executor_of(node),
+                                             .node = node->number,
+                                             .next_connection = &cluster->connections};
+    simulated_caller_init(&node->caller);
 }
 
 void cluster_node_start(struct cluster_node *node)
@@ -403,22 +307,15 @@ void cluster_node_start(struct cluster_node *node)
                                  .disk_is_full = node->disk_is_full,
                                  .sync_armed = node->sync_armed,
                                  .disk_failed = node->disk_failed,
-                                 .state = NODE_FINDING,
-                                 .epoch = -1};
-    (void)snprintf(fresh.address, sizeof fresh.address, "node%u:9092", node->number);
+                                 .state = NODE_FINDING};
+    (void)snprintf(fresh.host, sizeof fresh.host, "node%u", node->number);
     *node = fresh;
-    simulated_served_init(&node->served);
-    node->caller = (struct simulated_caller){.world = &cluster->world,
-                                             .network = cluster->network,
-                                             .executor = executor_of(node),
-                                             .node = node->number,
-                                             .next_connection = &cluster->connections};
-    simulated_caller_init(&node->caller);
+    caller_make(node);
     simulated_network_up(cluster->network, node->number, true);
     cluster_say(cluster, "node %u starts", node->number);
     enum error error = start_steps(node);
     if (error != ERROR_NONE)
-        node_failed(node, error, "start");
+        cluster_node_failed(node, error, "start");
     (void)process_memory_select(before);
     if (node->dead)
         cluster_node_crash(node, false);
@@ -436,7 +333,9 @@ void cluster_node_crash(struct cluster_node *node, bool power_cut)
     process_memory_forget();
     (void)process_memory_select(before);
     node->state = NODE_DOWN;
-    node->broker = (struct broker){0};
+    node->core = (struct core){0};
+    node->catalog = NULL;
+    node->raft = NULL;
     if (power_cut)
         simulated_storage_crash(node->disk, &cluster->random);
     else

@@ -13,7 +13,7 @@ enum { RAFT_PARCEL_ADDRESS_BYTES = 64 };
 struct raft_parcel {
     struct parcel parcel;
     struct raft_message message; /* Of the simulation's memory. */
-    uint64_t sender_id;
+    uint64_t sender_id, receiver_id;
     char sender_address[RAFT_PARCEL_ADDRESS_BYTES];
     void (*arrived)(void *context, const struct raft_parcel *parcel);
     void *context;

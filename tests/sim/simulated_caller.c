@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
+#include "handle/peer_door.h"
 #include "handle/request.h"
 #include "sim/process_memory.h"
 #include "sim/simulated_file.h"
@@ -21,6 +22,7 @@ struct frame_parcel {
     uint64_t connection;
     enum call_channel channel;
     int32_t correlation;
+    int32_t from_id, to_id; /* Node ids of a request; -1: none, or whoever is there. */
     bool is_answer;
     bool from_client;
     bool closes; /* An answer that is none: the server closed. */
@@ -196,13 +198,66 @@ static void request_ended(struct request *request)
     memory_free(served);
 }
 
+/* A commit that is still under way when its client has given it up, and commits more elsewhere,
+ * could come into effect after what came later: for those the connection's end overtakes what was
+ * sent on it. */
+static bool given_up(const struct frame_parcel *frame, int16_t key)
+{
+    if (!frame->from_client || key != API_OFFSET_COMMIT)
+        return false;
+    const struct simulated_caller *client =
+        frame->world->caller_of(frame->world, frame->parcel.from);
+    return client->connections[frame->parcel.to][frame->channel] != frame->connection;
+}
+
+/* What the real port does: who proves to be another node than was asked for is left, and so is
+ * one that takes no such requests yet. */
+static bool refuses(const struct frame_parcel *frame, int16_t key)
+{
+    struct caller_world *world = frame->world;
+    int32_t id = world->id_of(world, frame->parcel.to);
+    return (frame->to_id >= 0 && frame->to_id != id) ||
+           !world->admits(world, frame->parcel.to, key);
+}
+
+static void refuse(const struct frame_parcel *frame)
+{
+    struct frame_parcel *answer = simulation_allocate(sizeof *answer);
+    answer->world = frame->world;
+    answer->connection = frame->connection;
+    answer->channel = frame->channel;
+    answer->correlation = frame->correlation;
+    answer->is_answer = true;
+    answer->closes = true;
+    answer->parcel.from = frame->parcel.to;
+    answer->parcel.to = frame->parcel.from;
+    frame_send(frame->parcel.network, answer);
+}
+
+static int32_t peer_of(const struct frame_parcel *frame)
+{
+    if (frame->from_client)
+        return PEER_CLIENT;
+    return frame->from_id < 0 ? PEER_GUEST : frame->from_id;
+}
+
 static void request_arrived(const struct frame_parcel *frame)
 {
     struct caller_world *world = frame->world;
     uint32_t node = frame->parcel.to;
     struct broker *broker = world->broker_of(world, node);
-    if (broker == NULL)
+    struct frame_request head;
+    struct reader reader;
+    reader_init(&reader, slice_from(frame->bytes + SIZE_BYTES, frame->size - SIZE_BYTES));
+    enum error error = frame_request_decode(&reader, &head);
+    ASSERT(error == ERROR_NONE);
+    ASSERT(head.supported);
+    if (broker == NULL || given_up(frame, head.api->key))
         return; /* Nobody listens: its caller's time runs out. */
+    if (refuses(frame, head.api->key)) {
+        refuse(frame);
+        return;
+    }
     struct served *served = memory_allocate(sizeof *served);
     struct buffer *bytes = buffer_new(frame->size);
     ASSERT(served != NULL);
@@ -217,22 +272,18 @@ static void request_arrived(const struct frame_parcel *frame)
     served->connection = frame->connection;
     served->channel = frame->channel;
     served->correlation = frame->correlation;
-    struct reader reader;
-    struct frame_request head;
     reader_init(&reader, slice_from(bytes->data + SIZE_BYTES, bytes->size - SIZE_BYTES));
-    enum error error = frame_request_decode(&reader, &head);
+    error = frame_request_decode(&reader, &head);
     ASSERT(error == ERROR_NONE);
-    ASSERT(head.supported);
     request_init(&served->request, broker, head.api, head.version);
     served->request.frame = bytes;
-    served->request.requester = (struct requester){
-        .principal = slice_of("User:ANONYMOUS"),
-        .client_id = head.client_id,
-        .client_host = slice_of("/127.0.0.1"),
-        .listener_host = "localhost",
-        .listener_port = 9092,
-        .connection_id = frame->connection,
-        .peer_node_id = frame->from_client ? PEER_CLIENT : (int32_t)frame->parcel.from};
+    served->request.requester = (struct requester){.principal = slice_of("User:ANONYMOUS"),
+                                                   .client_id = head.client_id,
+                                                   .client_host = slice_of("/127.0.0.1"),
+                                                   .listener_host = "localhost",
+                                                   .listener_port = 9092,
+                                                   .connection_id = frame->connection,
+                                                   .peer_node_id = peer_of(frame)};
     error = frame_body_decode(&reader, &head, &served->request.arena, &served->request.body);
     ASSERT(error == ERROR_NONE);
     served->request.done = request_ended;
@@ -318,14 +369,21 @@ static void frame_send(struct simulated_network *network, struct frame_parcel *f
 static void call_begins(struct caller *base, struct call *call)
 {
     struct simulated_caller *caller = caller_of(base);
-    uint32_t to = (uint32_t)call->node_id;
+    struct caller_world *world = caller->world;
+    int32_t place = world->place_of(world, caller->node, call);
+    uint32_t to = (uint32_t)place;
     struct outgoing outgoing = {0};
     int32_t correlation = caller->next_correlation++;
-    enum error error = call->node_id < 0 || to >= NETWORK_NODES_MAX ||
-                               caller->world->broker_of(caller->world, to) == NULL
-                           ? ERROR_LEADER_NOT_AVAILABLE
-                           : frame_request_encode(call->api, call->version, correlation,
-                                                  slice_of("simulated"), call->body, &outgoing);
+    enum error error = ERROR_NONE;
+    if (place < 0) {
+        error = ERROR_LEADER_NOT_AVAILABLE;
+    } else if (world->broker_of(world, to) == NULL) {
+        error = ERROR_LEADER_NOT_AVAILABLE;
+        world->refused(world, caller->node, call->node_id);
+    } else {
+        error = frame_request_encode(call->api, call->version, correlation, slice_of("simulated"),
+                                     call->body, &outgoing);
+    }
     if (error != ERROR_NONE) {
         call_complete(caller->executor, call, error);
         return;
@@ -350,6 +408,8 @@ static void call_begins(struct caller *base, struct call *call)
     frame->channel = call->channel;
     frame->correlation = correlation;
     frame->from_client = caller->is_client;
+    frame->from_id = caller->is_client ? -1 : world->id_of(world, caller->node);
+    frame->to_id = caller->is_client ? -1 : call->node_id;
     frame->parcel.from = caller->node;
     frame->parcel.to = to;
     frame_take(frame, &outgoing);

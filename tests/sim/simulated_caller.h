@@ -19,12 +19,20 @@
 struct simulated_caller;
 struct simulated_served;
 
-/* What the world knows of its nodes. */
+/* What the world knows of its nodes, which are numbers in the network. */
 struct caller_world {
     /* NULL: nobody listens there now. */
     struct broker *(*broker_of)(struct caller_world *world, uint32_t node);
     struct simulated_served *(*served_of)(struct caller_world *world, uint32_t node);
     struct simulated_caller *(*caller_of)(struct caller_world *world, uint32_t node);
+    /* Where `from` thinks the call's node is; -1: it does not know. */
+    int32_t (*place_of)(struct caller_world *world, uint32_t from, const struct call *call);
+    /* The node's id: -1 while it has none. */
+    int32_t (*id_of)(struct caller_world *world, uint32_t node);
+    /* Its port takes such requests now: others close the connection. */
+    bool (*admits)(struct caller_world *world, uint32_t node, int16_t key);
+    /* Nobody listens where `from` called: its kernel says so at once. */
+    void (*refused)(struct caller_world *world, uint32_t from, int32_t node_id);
 };
 
 /* Requests of others that a node is busy with; embedded in the node, of its life. */

@@ -43,6 +43,7 @@ struct simulated_raft {
     struct engine *engine;
     struct raft_files files;
     char address[RAFT_PARCEL_ADDRESS_BYTES];
+    uint64_t id;
     struct timer tick;
     unsigned tick_ms;
     raft_io_tick_cb tick_cb;
@@ -384,12 +385,16 @@ static int io_send(struct raft_io *io, struct raft_io_send *request,
                    const struct raft_message *message, raft_io_send_cb cb)
 {
     struct simulated_raft *raft = raft_of(io);
-    uint32_t to = (uint32_t)message->server_id - 1;
-    if (raft->options.network != NULL && to < NETWORK_NODES_MAX && !*raft->options.dead) {
+    int64_t to = (int64_t)message->server_id - 1;
+    if (raft->options.place != NULL)
+        to = raft->options.place(raft->options.context, message->server_address);
+    if (raft->options.network != NULL && to >= 0 && to < NETWORK_NODES_MAX &&
+        !*raft->options.dead) {
         struct raft_parcel *parcel = raft_parcel_new(message);
         parcel->parcel.from = raft->options.node;
-        parcel->parcel.to = to;
-        parcel->sender_id = raft->options.node + 1;
+        parcel->parcel.to = (uint32_t)to;
+        parcel->sender_id = raft->id;
+        parcel->receiver_id = message->server_id;
         (void)snprintf(parcel->sender_address, sizeof parcel->sender_address, "%s", raft->address);
         parcel->arrived = raft->options.arrived;
         parcel->context = raft->options.context;
@@ -503,6 +508,7 @@ enum error simulated_raft_open(const struct simulated_raft_options *options,
     raft->host = (struct engine_host){
         .wake = host_wake, .fail = host_fail, .release = host_release, .free = host_free};
     (void)snprintf(raft->address, sizeof raft->address, "%s", engine_options->address);
+    raft->id = engine_options->node_id;
     io_make(raft);
     enum error error = raft_files_open(&raft->files, options->storage);
     if (error == ERROR_NONE)

@@ -21,11 +21,13 @@ struct simulated_raft_options {
     struct storage *storage;
     struct executor *executor;
     struct simulated_network *network; /* NULL: alone. */
-    uint32_t node;                     /* Its number in the network: its raft id - 1. */
+    uint32_t node;                     /* Its number in the network. */
+    /* The number of who listens at an address; -1: nobody. NULL: the raft id - 1. */
+    int32_t (*place)(void *context, const char *address);
     /* A message for node parcel->parcel.to, which is up: for simulated_raft_receive. */
     void (*arrived)(void *context, const struct raft_parcel *parcel);
-    void *context;
-    bool *dead; /* Set when the process must die; nothing here happens from then on. */
+    void *context; /* Of both. */
+    bool *dead;    /* Set when the process must die; nothing here happens from then on. */
     bool plant_vote_not_synced, plant_append_not_synced; /* Bugs that must be caught. */
 };
 
