@@ -15,7 +15,11 @@ enum {
     FILL_BYTES_MAX = 400,
     BURST_RECORDS = 12,
     OUTSTANDING_MAX = 2000,
-    PAUSE_MS = 10
+    PAUSE_MS = 10,
+    FLUSH_MS = 70000,
+    /* Before it, a request that may have been taken moved the next sequence on, and the next one
+     * out of order was fatal: "rewound sequence number" (librdkafka 2.3.0, #4438). */
+    SOUND_VERSION = 0x02030000
 };
 
 struct producer {
@@ -26,6 +30,7 @@ struct producer {
     int partition_count;
     uint64_t sequences[PARTITIONS_MAX];
     int failed;
+    int beyond_repair; /* The client refuses to go on: a new one may. */
 };
 
 static volatile sig_atomic_t stopping;
@@ -57,9 +62,12 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *co
     char text[512];
     if (error != RD_KAFKA_RESP_ERR__FATAL)
         return;
-    (void)rd_kafka_fatal_error(client, text, sizeof text);
+    rd_kafka_resp_err_t error_of_client = rd_kafka_fatal_error(client, text, sizeof text);
     fprintf(stderr, "%s: fatal: %s: %s\n", producer->name, reason, text);
-    producer->failed = 1;
+    producer->beyond_repair = 1;
+    if (error_of_client != RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+        rd_kafka_version() >= SOUND_VERSION)
+        producer->failed = 1;
 }
 
 static void set(rd_kafka_conf_t *config, const char *key, const char *value)
@@ -92,9 +100,10 @@ static rd_kafka_t *client_open(struct producer *producer, const char *bootstrap,
     set(config, "linger.ms", "2");
     set(config, "log_level", "2");
     for (int i = 0; i < setting_count; i++) {
-        char *value = strchr(settings[i], '=');
-        *value = '\0';
-        set(config, settings[i], value + 1);
+        const char *value = strchr(settings[i], '=');
+        char key[64];
+        snprintf(key, sizeof key, "%.*s", (int)(value - settings[i]), settings[i]);
+        set(config, key, value + 1);
     }
     rd_kafka_conf_set_opaque(config, producer);
     rd_kafka_conf_set_dr_msg_cb(config, on_delivery);
@@ -125,6 +134,14 @@ static void send_burst(struct producer *producer)
     }
 }
 
+/* All that the client has is told, delivered or unknown; false when it is not in time. */
+static int client_close(struct producer *producer)
+{
+    int told = rd_kafka_flush(producer->client, FLUSH_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_destroy(producer->client);
+    return told;
+}
+
 int main(int argument_count, char **arguments)
 {
     if (argument_count < 7)
@@ -144,13 +161,21 @@ int main(int argument_count, char **arguments)
     while (!stopping && !producer.failed) {
         send_burst(&producer);
         rd_kafka_poll(producer.client, 0);
+        if (producer.beyond_repair && !producer.failed) {
+            if (!client_close(&producer))
+                return 1;
+            producer.beyond_repair = 0;
+            producer.client =
+                client_open(&producer, arguments[1], idempotent, argument_count - 7, arguments + 7);
+            if (producer.client == NULL)
+                return 2;
+        }
         poll(NULL, 0, PAUSE_MS);
     }
-    if (rd_kafka_flush(producer.client, 70000) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (!client_close(&producer))
         producer.failed = 1;
     for (int i = 0; i < producer.partition_count; i++)
         fprintf(producer.journal, "sent %d %llu\n", i, (unsigned long long)producer.sequences[i]);
-    rd_kafka_destroy(producer.client);
     fclose(producer.journal);
     return producer.failed;
 }
