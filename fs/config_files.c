@@ -37,7 +37,7 @@ static void key_render(struct node_op *op)
 
 static void key_altered(struct node_op *op)
 {
-    const struct incremental_alter_configs_response *response = op->request.response;
+    const struct incremental_alter_configs_response *response = op->ask.request.response;
     if (response->responses_count != 1)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
     else if (!node_op_refused(op, response->responses[0].error_code,
@@ -55,8 +55,8 @@ static void key_alter(struct node_op *op, const char *key, int8_t operation, str
     }
     if (!node_op_request(op, API_INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION))
         return;
-    struct arena *arena = &op->request.arena;
-    struct incremental_alter_configs_request *body = op->request.body;
+    struct arena *arena = &op->ask.request.arena;
+    struct incremental_alter_configs_request *body = op->ask.request.body;
     body->resources = arena_allocate_array(arena, 1, sizeof body->resources[0]);
     struct incremental_alter_configs_request_alterable_config *config =
         arena_allocate(arena, sizeof *config);
@@ -127,7 +127,7 @@ static int32_t input_count(const struct node_op *op)
 
 static void partitions_grown(struct node_op *op)
 {
-    const struct create_partitions_response *response = op->request.response;
+    const struct create_partitions_response *response = op->ask.request.response;
     if (response->results_count != 1)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
     else if (!node_op_creation_refused(op, response->results[0].error_code,

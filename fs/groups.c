@@ -1,105 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Consumer groups as directories: .groups/GROUP/{.state,.members,.lag}; their offsets are the files
- * of fs/group_offsets.c. What is read is asked of the coordinator; what is changed goes through the
- * handlers. */
-#include "base/memory.h"
+/* Consumer groups as directories: .groups/GROUP/{.state,.members,.coordinator}; .lag is
+ * fs/group_lag.c, their offsets are the files of fs/group_offsets.c. */
 #include "fs/group_files.h"
 #include "fs/name.h"
+#include "handle/topic_creation.h"
 #include "wire/api_delete_groups.h"
+#include "wire/api_offset_commit.h"
 
-enum { DELETE_GROUPS_VERSION = 2, RETRY_MS = 50 };
+enum { DELETE_GROUPS_VERSION = 2, OFFSET_COMMIT_VERSION = 9 };
 
-/* A group that mkdir made: Kafka's coordinator keeps none without an offset or a member. */
-struct made_group {
-    struct list link;
-    size_t size;
-    char id[];
-};
-
-static struct made_group *made_find(struct tree *tree, struct slice id)
-{
-    list_for_each(link, &tree->groups)
-    {
-        struct made_group *group = container_of(link, struct made_group, link);
-        if (slice_equals(slice_from(group->id, group->size), id))
-            return group;
-    }
-    return NULL;
-}
-
-static void made_free(struct made_group *group)
-{
-    if (group == NULL)
-        return;
-    list_remove(&group->link);
-    memory_free(group);
-}
-
-void groups_forget(struct tree *tree)
-{
-    while (!list_empty(&tree->groups))
-        made_free(container_of(tree->groups.next, struct made_group, link));
-}
-
-enum error group_look(struct tree *tree, struct slice id, struct group_view *ret_view)
-{
-    /* Asking the coordinator would make the offsets topic; without it there is no group. */
-    enum error error = ERROR_GROUP_ID_NOT_FOUND;
-    if (catalog_topic_find(tree->broker->catalog, slice_of(GROUP_OFFSETS_TOPIC)) != NULL)
-        error = group_describe(tree->broker->groups, id, ret_view);
-    if (error == ERROR_INVALID_GROUP_ID)
-        error = ERROR_GROUP_ID_NOT_FOUND;
-    if (error != ERROR_GROUP_ID_NOT_FOUND || made_find(tree, id) == NULL)
-        return error;
-    *ret_view = (struct group_view){.group_id = id, .state = "Empty"};
-    return ERROR_NONE;
-}
-
-bool group_retry(struct node_op *op, enum error error, void (*again)(struct node_op *op))
-{
-    if (error != ERROR_COORDINATOR_LOAD_IN_PROGRESS && error != ERROR_COORDINATOR_NOT_AVAILABLE &&
-        error != ERROR_NOT_COORDINATOR)
-        return false;
-    struct executor *executor = tree_executor(op->op.tree);
-    int64_t now_ms = executor_monotonic_ms(executor);
-    if (op->retry_until_ms == 0)
-        op->retry_until_ms = now_ms + op->op.tree->options.write_timeout_ms;
-    if (now_ms >= op->retry_until_ms)
-        return false;
-    node_op_again(op, RETRY_MS, again);
-    return true;
-}
-
-/* ---- .groups/GROUP/.state, .members, .lag ---- */
-
-static struct slice group_id_of(const struct inode *inode)
-{
-    while (inode->class != &group_class)
-        inode = inode->parent;
-    return inode_name(inode);
-}
+/* ---- .groups/GROUP/.state, .members, .coordinator ---- */
 
 /* False when the op was completed or will try again. */
-static bool group_view_of(struct node_op *op, struct group_view *ret_view,
-                          void (*again)(struct node_op *op))
+static bool description_of(struct node_op *op, const group_description **ret_group,
+                           void (*again)(struct node_op *op))
 {
-    enum error error = group_look(op->op.tree, group_id_of(op->op.inode), ret_view);
+    enum error error = group_looked(&op->ask, ret_group);
     if (error == ERROR_NONE)
         return true;
     if (!group_retry(op, error, again))
         node_op_done(op, error);
     return false;
-}
-
-static void state_render(struct node_op *op)
-{
-    struct group_view view;
-    if (!group_view_of(op, &view, state_render))
-        return;
-    text_add(&op->text, "state\tprotocol-type\tprotocol\tgeneration\tmembers\n");
-    text_add(&op->text, "%s\t%.*s\t%.*s\t%d\t%u\n", view.state, SLICE_PRINT(view.protocol_type),
-             SLICE_PRINT(view.protocol_name), view.generation_id, view.member_count);
-    node_op_done(op, ERROR_NONE);
 }
 
 static void add_escaped(struct text *text, struct slice value)
@@ -108,64 +29,58 @@ static void add_escaped(struct text *text, struct slice value)
     text_add(text, "%s", report_escape(value.data, value.size, shown, sizeof shown));
 }
 
-static void add_member(void *context, const struct group_member_view *member)
+static void state_render(struct node_op *op);
+
+static void state_looked(struct node_op *op)
 {
-    struct text *text = context;
-    add_escaped(text, member->member_id);
-    text_add(text, "\t");
-    add_escaped(text, member->instance_id);
-    text_add(text, "\t");
-    add_escaped(text, member->client_id);
-    text_add(text, "\t");
-    add_escaped(text, member->client_host);
-    text_add(text, "\n");
+    const group_description *group;
+    if (!description_of(op, &group, state_render))
+        return;
+    text_add(&op->text, "state\tprotocol-type\tprotocol\tcoordinator\tmembers\n");
+    add_escaped(&op->text, group->group_state);
+    text_add(&op->text, "\t");
+    add_escaped(&op->text, group->protocol_type);
+    text_add(&op->text, "\t");
+    add_escaped(&op->text, group->protocol_data);
+    text_add(&op->text, "\t%d\t%u\n", op->ask.node_id, group->members_count);
+    node_op_done(op, ERROR_NONE);
+}
+
+static void state_render(struct node_op *op)
+{
+    group_look(op, group_id_of(op->op.inode), state_render, state_looked);
+}
+
+static void members_render(struct node_op *op);
+
+static void members_looked(struct node_op *op)
+{
+    const group_description *group;
+    if (!description_of(op, &group, members_render))
+        return;
+    text_add(&op->text, "member\tinstance\tclient\thost\n");
+    for (uint32_t i = 0; i < group->members_count; i++) {
+        add_escaped(&op->text, group->members[i].member_id);
+        text_add(&op->text, "\t");
+        add_escaped(&op->text, group->members[i].group_instance_id);
+        text_add(&op->text, "\t");
+        add_escaped(&op->text, group->members[i].client_id);
+        text_add(&op->text, "\t");
+        add_escaped(&op->text, group->members[i].client_host);
+        text_add(&op->text, "\n");
+    }
+    node_op_done(op, ERROR_NONE);
 }
 
 static void members_render(struct node_op *op)
 {
-    struct group_view view;
-    if (!group_view_of(op, &view, members_render))
-        return;
-    text_add(&op->text, "member\tinstance\tclient\thost\n");
-    group_member_each(op->op.tree->broker->groups, view.group_id, add_member, &op->text);
+    group_look(op, group_id_of(op->op.inode), members_render, members_looked);
+}
+
+static void coordinator_render(struct node_op *op)
+{
+    text_add(&op->text, "%d\n", group_coordinator_node(op->op.tree, group_id_of(op->op.inode)));
     node_op_done(op, ERROR_NONE);
-}
-
-static void add_lag(void *context, const struct group_offset *committed)
-{
-    struct node_op *op = context;
-    struct partition_offsets offsets;
-    struct partition *partition = partition_table_find(op->op.tree->broker->partitions,
-                                                       committed->topic, committed->partition);
-    text_add(&op->text, "%.*s\t%d\t%lld", SLICE_PRINT(committed->topic), committed->partition,
-             (long long)committed->offset);
-    if (partition == NULL || partition_offsets(partition, &offsets) != ERROR_NONE) {
-        text_add(&op->text, "\t-\t-\n");
-        return;
-    }
-    /* A client may commit what is no offset: then all of it is to come. */
-    int64_t lag = offsets.high_watermark - (committed->offset < 0 ? 0 : committed->offset);
-    text_add(&op->text, "\t%lld\t%lld\n", (long long)offsets.high_watermark,
-             (long long)(lag > 0 ? lag : 0));
-}
-
-static void lag_render(struct node_op *op)
-{
-    struct group_view view;
-    if (!group_view_of(op, &view, lag_render))
-        return;
-    text_add(&op->text, "topic\tpartition\tcommitted\tend\tlag\n");
-    enum error error = group_committed_each(op->op.tree, view.group_id, add_lag, op);
-    node_op_done(op, error);
-}
-
-enum error group_committed_each(struct tree *tree, struct slice id,
-                                void (*each)(void *context, const struct group_offset *offset),
-                                void *context)
-{
-    if (catalog_topic_find(tree->broker->catalog, slice_of(GROUP_OFFSETS_TOPIC)) == NULL)
-        return ERROR_NONE;
-    return group_offset_each(tree->broker->groups, id, each, context);
 }
 
 static const struct inode_class state_class = {
@@ -178,16 +93,17 @@ static const struct inode_class members_class = {
     .mode = S_IFREG | 0444,
     .render = members_render,
 };
-static const struct inode_class lag_class = {
-    .name = "group-lag",
+static const struct inode_class coordinator_class = {
+    .name = "group-coordinator",
     .mode = S_IFREG | 0444,
-    .render = lag_render,
+    .render = coordinator_render,
 };
 
 /* ---- .groups/GROUP/ ---- */
 
 static const struct fixed_entry group_entries[] = {
-    {".lag", &lag_class, false},
+    {".coordinator", &coordinator_class, false},
+    {".lag", &group_lag_class, false},
     {".members", &members_class, false},
     {".state", &state_class, false},
     {NULL, NULL, false},
@@ -212,30 +128,35 @@ static void group_lookup(struct node_op *op)
     node_op_found(op, inode_get(&tree->inodes, &key));
 }
 
-/* Offsets come sorted by topic. */
-static void list_topic(void *context, const struct group_offset *offset)
+static void list_topic(struct node_op *op, struct slice topic)
 {
-    struct node_op *op = context;
-    struct listing *listing = &op->listing;
-    char topic[FILE_NAME_BYTES_MAX + 1], name[FILE_NAME_BYTES_MAX + 1];
-    if (offset->topic.size > FILE_NAME_BYTES_MAX - 3)
+    char given[FILE_NAME_BYTES_MAX + 1], name[FILE_NAME_BYTES_MAX + 1];
+    if (topic.size > FILE_NAME_BYTES_MAX - 3)
         return;
-    memcpy(topic, offset->topic.data, offset->topic.size);
-    topic[offset->topic.size] = '\0';
-    name_of_topic(topic, name);
-    if (listing->count > 0 && strcmp(listing_name(listing, listing->count - 1), name) == 0)
+    memcpy(given, topic.data, topic.size);
+    given[topic.size] = '\0';
+    name_of_topic(given, name);
+    if (catalog_topic_find(op->op.tree->broker->catalog, topic) != NULL)
+        listing_add(&op->listing, true, name);
+}
+
+static void group_list(struct node_op *op);
+
+static void group_list_fetched(struct node_op *op)
+{
+    const group_offsets *offsets;
+    enum error error = group_fetched(&op->ask, &offsets);
+    if (group_retry(op, error, group_list))
         return;
-    if (catalog_topic_find(op->op.tree->broker->catalog, offset->topic) != NULL)
-        listing_add(listing, true, name);
+    for (uint32_t i = 0; error == ERROR_NONE && i < offsets->topics_count; i++)
+        list_topic(op, offsets->topics[i].name);
+    fixed_list(op, group_entries);
+    node_op_done(op, error);
 }
 
 static void group_list(struct node_op *op)
 {
-    enum error error = group_committed_each(op->op.tree, inode_name(op->op.inode), list_topic, op);
-    if (group_retry(op, error, group_list))
-        return;
-    fixed_list(op, group_entries);
-    node_op_done(op, error);
+    group_fetch(op, inode_name(op->op.inode), NULL, -1, group_list, group_list_fetched);
 }
 
 const struct inode_class group_class = {
@@ -249,137 +170,157 @@ const struct inode_class group_class = {
 
 /* False when the op was completed: no group can have that file name. */
 static bool group_id_parse(struct node_op *op, enum error error,
-                           char ret_id[FILE_NAME_BYTES_MAX + 1], size_t *ret_size)
+                           char ret_id[FILE_NAME_BYTES_MAX + 1], struct slice *ret_slice)
 {
-    if (name_to_group(op->name, ret_id, ret_size))
+    size_t size;
+    if (name_to_group(op->name, ret_id, &size)) {
+        *ret_slice = slice_from(ret_id, size);
         return true;
+    }
     node_op_fail(op, error, "group ids are escaped: bytes outside A-Za-z0-9._+:@=- as %%XX");
     return false;
 }
 
-static void group_found(struct node_op *op, struct slice id)
+static void group_found(struct node_op *op)
 {
-    struct inode_key key = {&group_class, op->op.inode, NULL, -1, id, op->name};
+    char id[FILE_NAME_BYTES_MAX + 1];
+    struct slice name;
+    if (!group_id_parse(op, ERROR_NOT_FOUND, id, &name))
+        return;
+    struct inode_key key = {&group_class, op->op.inode, NULL, -1, name, op->name};
     node_op_found(op, inode_get(&op->op.tree->inodes, &key));
+}
+
+static void groups_lookup(struct node_op *op);
+
+static void groups_looked(struct node_op *op)
+{
+    const group_description *group;
+    enum error error = group_looked(&op->ask, &group);
+    if (group_retry(op, error, groups_lookup))
+        return;
+    if (error == ERROR_NONE)
+        group_found(op);
+    else
+        node_op_done(op, error);
 }
 
 static void groups_lookup(struct node_op *op)
 {
     char id[FILE_NAME_BYTES_MAX + 1];
-    size_t size;
-    struct group_view view;
-    if (!group_id_parse(op, ERROR_NOT_FOUND, id, &size))
+    struct slice name;
+    if (group_id_parse(op, ERROR_NOT_FOUND, id, &name))
+        group_look(op, name, groups_lookup, groups_looked);
+}
+
+/* ---- mkdir ---- */
+
+static void groups_make_directory(struct node_op *op);
+static void group_make(struct node_op *op);
+
+enum { MAKING = 1 }; /* op->number: a commit was sent. */
+
+static void groups_make_looked(struct node_op *op)
+{
+    const group_description *group;
+    enum error error = group_looked(&op->ask, &group);
+    if (error == ERROR_GROUP_ID_NOT_FOUND && op->number == MAKING)
+        error = ERROR_NOT_COORDINATOR; /* Another one was sent the commit, or it was refused. */
+    if (group_retry(op, error, op->number == MAKING ? group_make : groups_make_directory))
         return;
-    enum error error = group_look(op->op.tree, slice_from(id, size), &view);
-    if (group_retry(op, error, groups_lookup))
-        return;
-    if (error == ERROR_NONE)
-        group_found(op, slice_from(id, size));
+    if (error == ERROR_GROUP_ID_NOT_FOUND)
+        group_make(op);
+    else if (error == ERROR_NONE && op->number == MAKING)
+        group_found(op);
     else
-        node_op_done(op, error);
-}
-
-static void list_group(void *context, const struct group_view *group)
-{
-    char name[FILE_NAME_BYTES_MAX + 1];
-    if (name_of_group(group->group_id, name))
-        listing_add(context, true, name);
-}
-
-static void groups_list(struct node_op *op)
-{
-    struct tree *tree = op->op.tree;
-    struct group_coordinator *coordinator = tree->broker->groups;
-    if (group_coordinator_loading(coordinator) &&
-        group_retry(op, ERROR_COORDINATOR_LOAD_IN_PROGRESS, groups_list))
-        return;
-    group_each(coordinator, list_group, &op->listing);
-    list_for_each(link, &tree->groups)
-    {
-        struct made_group *made = container_of(link, struct made_group, link);
-        struct group_view view = {.group_id = slice_from(made->id, made->size)};
-        if (catalog_topic_find(tree->broker->catalog, slice_of(GROUP_OFFSETS_TOPIC)) == NULL ||
-            group_describe(coordinator, view.group_id, &view) == ERROR_GROUP_ID_NOT_FOUND)
-            list_group(&op->listing, &view);
-    }
-    node_op_done(op, ERROR_NONE);
+        node_op_done(op, error == ERROR_NONE ? ERROR_EXISTS : error);
 }
 
 static void groups_make_directory(struct node_op *op)
 {
     char id[FILE_NAME_BYTES_MAX + 1];
-    size_t size;
-    struct group_view view;
-    struct tree *tree = op->op.tree;
-    if (!group_id_parse(op, ERROR_INVALID_GROUP_ID, id, &size))
+    struct slice name;
+    if (!group_id_parse(op, ERROR_INVALID_GROUP_ID, id, &name))
         return;
-    enum error error = group_look(tree, slice_from(id, size), &view);
-    if (group_retry(op, error, groups_make_directory))
-        return;
-    if (size == 0) {
+    if (name.size == 0)
         node_op_fail(op, ERROR_INVALID_GROUP_ID, "the empty group id cannot be used");
+    else
+        group_look(op, name, groups_make_directory, groups_make_looked);
+}
+
+/* A commit of nothing makes the group. Its answer has no place for an error, so the group is looked
+ * at again. */
+static void group_make(struct node_op *op)
+{
+    char id[FILE_NAME_BYTES_MAX + 1];
+    struct slice name;
+    if (!group_id_parse(op, ERROR_INVALID_GROUP_ID, id, &name))
+        return;
+    if (offsets_topic_partitions(op->op.tree->broker, true) == 0) {
+        (void)group_retry(op, ERROR_COORDINATOR_NOT_AVAILABLE, group_make);
         return;
     }
-    if (error != ERROR_GROUP_ID_NOT_FOUND) {
-        node_op_done(op, error == ERROR_NONE ? ERROR_EXISTS : error);
+    if (!node_op_request(op, API_OFFSET_COMMIT, OFFSET_COMMIT_VERSION))
         return;
-    }
-    struct made_group *made = memory_allocate(sizeof *made + size + 1);
-    if (made == NULL) {
+    struct offset_commit_request *body = op->ask.request.body;
+    body->group_id = arena_copy(&op->ask.request.arena, name);
+    body->member_id = SLICE_EMPTY;
+    body->topics = WIRE_EMPTY;
+    op->number = MAKING;
+    if (slice_is_null(body->group_id))
         node_op_done(op, ERROR_OUT_OF_MEMORY);
-        return;
-    }
-    memcpy(made->id, id, size + 1);
-    made->size = size;
-    list_push(&tree->groups, &made->link);
-    group_found(op, slice_from(id, size));
+    else
+        group_ask(op, name, group_make, groups_make_directory);
+}
+
+/* ---- rmdir ---- */
+
+static void groups_remove_directory(struct node_op *op);
+
+enum { DELETING = 2 }; /* op->number: a deletion was sent, and its answer did not come. */
+
+static void group_delete_again(struct node_op *op)
+{
+    op->number = DELETING;
+    groups_remove_directory(op);
 }
 
 static void group_deleted(struct node_op *op)
 {
-    char id[FILE_NAME_BYTES_MAX + 1];
-    size_t size;
-    const struct delete_groups_response *response = op->request.response;
-    if (!group_id_parse(op, ERROR_NOT_FOUND, id, &size))
-        return;
-    struct made_group *made = made_find(op->op.tree, slice_from(id, size));
+    const struct delete_groups_response *response = op->ask.request.response;
     int16_t code = response->results_count == 1 ? response->results[0].error_code : -1;
-    if (code == error_to_kafka(ERROR_GROUP_ID_NOT_FOUND) && made != NULL)
+    if (code == error_to_kafka(ERROR_GROUP_ID_NOT_FOUND) && op->number == DELETING)
         code = 0;
-    if (code != 0 && group_retry(op, node_op_error(code), groups_remove_directory))
+    if (code != 0 && group_retry(op, node_op_error(code), group_delete_again))
         return;
-    if (code == 0)
-        made_free(made);
     if (!node_op_refused(op, code, SLICE_NULL))
         node_op_done(op, ERROR_NONE);
 }
 
-/* rmdir: DeleteGroups, EBUSY while the group has members. */
-void groups_remove_directory(struct node_op *op)
+/* DeleteGroups, EBUSY while the group has members. */
+static void groups_remove_directory(struct node_op *op)
 {
     char id[FILE_NAME_BYTES_MAX + 1];
-    size_t size;
-    struct tree *tree = op->op.tree;
-    if (!group_id_parse(op, ERROR_NOT_FOUND, id, &size))
+    struct slice name;
+    if (!group_id_parse(op, ERROR_NOT_FOUND, id, &name))
         return;
-    if (catalog_topic_find(tree->broker->catalog, slice_of(GROUP_OFFSETS_TOPIC)) == NULL) {
-        struct made_group *made = made_find(tree, slice_from(id, size));
-        node_op_done(op, made != NULL ? ERROR_NONE : ERROR_GROUP_ID_NOT_FOUND);
-        made_free(made);
+    if (!group_topic_exists(op->op.tree)) {
+        node_op_done(op, ERROR_GROUP_ID_NOT_FOUND);
         return;
     }
     if (!node_op_request(op, API_DELETE_GROUPS, DELETE_GROUPS_VERSION))
         return;
-    struct delete_groups_request *body = op->request.body;
-    body->groups_names = arena_allocate_array(&op->request.arena, 1, sizeof body->groups_names[0]);
-    struct slice copy = arena_copy(&op->request.arena, slice_from(id, size));
+    struct arena *arena = &op->ask.request.arena;
+    struct delete_groups_request *body = op->ask.request.body;
+    body->groups_names = arena_allocate_array(arena, 1, sizeof body->groups_names[0]);
+    struct slice copy = arena_copy(arena, name);
     if (body->groups_names == NULL || slice_is_null(copy)) {
         node_op_done(op, ERROR_OUT_OF_MEMORY);
         return;
     }
     body->groups_names[0] = copy;
     body->groups_names_count = 1;
-    node_op_start(op, group_deleted);
+    group_ask(op, name, group_delete_again, group_deleted);
 }
 
 const struct inode_class groups_class = {

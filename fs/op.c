@@ -125,8 +125,10 @@ static void node_op_release(struct op *op)
 {
     struct node_op *node = node_op_of(op);
     ASSERT(node->found == NULL);
-    if (node->has_request)
-        request_done(&node->request);
+    if (node->has_ask)
+        ask_done(&node->ask);
+    node_op_gather_clear(node);
+    memory_free(node->stats.each);
     text_done(&node->text);
     text_done(&node->input_text);
     listing_done(&node->listing);
@@ -142,8 +144,12 @@ static void node_op_cancel(struct op *op)
     if (node->found != NULL)
         inode_unref(&op->tree->inodes, node->found, 1);
     node->found = NULL;
-    if (node->has_request)
-        request_cancel(&node->request);
+    if (node->has_ask)
+        ask_cancel(&node->ask);
+    list_for_each(link, &node->asks)
+    {
+        ask_cancel(container_of(link, struct ask, link));
+    }
     op_complete(op, ERROR_INTERRUPTED, NULL);
 }
 
@@ -156,6 +162,7 @@ struct node_op *node_op_new(struct tree *tree, struct fuse_req *fuse, struct ino
         return NULL;
     }
     op_begin(&op->op, tree, fuse, inode, verb);
+    list_init(&op->asks);
     op->op.reply = reply;
     op->op.cancel = node_op_cancel;
     op->op.release = node_op_release;
@@ -226,54 +233,109 @@ void node_op_fail(struct node_op *op, enum error error, const char *format, ...)
     node_op_done(op, error);
 }
 
-bool node_op_request(struct node_op *op, int16_t api_key, int16_t version)
+/* False: the op is complete. */
+static bool ask_prepare(struct node_op *op, struct ask *ask, int16_t api_key, int16_t version)
 {
-    static const char client_id[] = "topicfs-mount";
-    const struct api *api = api_find(api_key);
-    ASSERT(api != NULL);
-    ASSERT(api_supports(api, version));
-    if (!handle_supports(api_key)) {
-        node_op_fail(op, ERROR_UNSUPPORTED_VERSION, "%s is not in this build", api->name);
-        return false;
-    }
-    if (op->has_request)
-        request_done(&op->request);
-    op->has_request = true;
-    request_init(&op->request, op->op.tree->broker, api, version);
-    op->request.requester = (struct requester){
-        .principal = slice_of("User:ANONYMOUS"),
-        .client_id = slice_of(client_id),
-        .client_host = slice_of("/127.0.0.1"),
-        .listener_host = "localhost",
-        .peer_node_id = PEER_CLIENT,
-    };
-    op->request.body = arena_allocate(&op->request.arena, api->request.size);
-    if (op->request.body == NULL) {
-        node_op_done(op, ERROR_OUT_OF_MEMORY);
-        return false;
-    }
-    api->request.init(op->request.body);
-    return true;
+    enum error error = ask_init(ask, op->op.tree, api_key, version);
+    if (error == ERROR_UNSUPPORTED_VERSION)
+        node_op_fail(op, error, "%s is not in this build", ask->request.api->name);
+    else if (error != ERROR_NONE)
+        node_op_done(op, error);
+    return error == ERROR_NONE;
 }
 
-static void node_op_answered(struct request *request)
+bool node_op_request(struct node_op *op, int16_t api_key, int16_t version)
 {
-    struct node_op *op = container_of(request, struct node_op, request);
-    if (!op->op.complete) {
-        if (request->response == NULL)
-            node_op_done(op, ERROR_OUT_OF_MEMORY);
-        else
-            op->answered(op);
-    }
+    if (op->has_ask)
+        ask_done(&op->ask);
+    op->has_ask = true;
+    return ask_prepare(op, &op->ask, api_key, version);
+}
+
+static void node_op_answered(struct ask *ask)
+{
+    struct node_op *op = container_of(ask, struct node_op, ask);
+    if (!op->op.complete)
+        op->answered(op);
     op_unref(&op->op);
+}
+
+void node_op_ask(struct node_op *op, int32_t node_id, int64_t timeout_ms,
+                 void (*answered)(struct node_op *op))
+{
+    op->answered = answered;
+    op->ask.done = node_op_answered;
+    atomic_fetch_add_explicit(&op->op.references, 1, memory_order_relaxed);
+    ask_start(&op->ask, node_id, timeout_ms);
+}
+
+static void node_op_answered_here(struct ask *ask)
+{
+    struct node_op *op = container_of(ask, struct node_op, ask);
+    if (!op->op.complete && ask->error != ERROR_NONE)
+        node_op_done(op, ask->error);
+    node_op_answered(ask);
 }
 
 void node_op_start(struct node_op *op, void (*answered)(struct node_op *op))
 {
     op->answered = answered;
-    op->request.done = node_op_answered;
+    op->ask.done = node_op_answered_here;
     atomic_fetch_add_explicit(&op->op.references, 1, memory_order_relaxed);
-    handle_start(&op->request);
+    ask_start(&op->ask, op->op.tree->broker->node_id, 0);
+}
+
+/* ---- several requests at once ---- */
+
+void node_op_gather_clear(struct node_op *op)
+{
+    ASSERT(op->asks_running == 0);
+    for (struct list *link; (link = list_take(&op->asks)) != NULL;) {
+        struct ask *ask = container_of(link, struct ask, link);
+        ask_done(ask);
+        memory_free(ask);
+    }
+}
+
+struct ask *node_op_gather_add(struct node_op *op, int16_t api_key, int16_t version,
+                               int32_t node_id)
+{
+    struct ask *ask = memory_allocate(sizeof *ask);
+    if (ask == NULL) {
+        node_op_done(op, ERROR_OUT_OF_MEMORY);
+        return NULL;
+    }
+    bool ready = ask_prepare(op, ask, api_key, version);
+    ask->node_id = node_id;
+    list_push(&op->asks, &ask->link);
+    return ready ? ask : NULL;
+}
+
+static void node_op_gathered(struct ask *ask)
+{
+    struct node_op *op = ask->context;
+    if (--op->asks_running == 0 && !op->op.complete)
+        op->gathered(op);
+    op_unref(&op->op);
+}
+
+void node_op_gather(struct node_op *op, int64_t timeout_ms, void (*gathered)(struct node_op *op))
+{
+    ASSERT(op->asks_running == 0);
+    op->gathered = gathered;
+    list_for_each(link, &op->asks)
+    {
+        struct ask *ask = container_of(link, struct ask, link);
+        if (ask->done != NULL)
+            continue; /* Gathered before. */
+        ask->context = op;
+        ask->done = node_op_gathered;
+        op->asks_running++;
+        atomic_fetch_add_explicit(&op->op.references, 1, memory_order_relaxed);
+        ask_start(ask, ask->node_id, timeout_ms);
+    }
+    if (op->asks_running == 0)
+        gathered(op);
 }
 
 static void retry_due(struct timer *timer)

@@ -12,12 +12,12 @@
 #ifndef FS_OP_H
 #define FS_OP_H
 
+#include "fs/ask.h"
 #include "fs/inode.h"
+#include "fs/leader_stats.h"
 #include "fs/listing.h"
 #include "fs/open_file.h"
 #include "fs/remote.h"
-
-#include "handle/request.h"
 
 #include <stdatomic.h>
 
@@ -79,11 +79,18 @@ struct node_op {
     int flags;                                              /* open(2)'s. */
     uid_t uid;                                              /* Who opens. */
     void (*opens)(struct node_op *op, struct inode *inode); /* Set: what was found is opened too. */
-    char reason[200];       /* Why it failed, "" : the error says it. */
-    uint64_t number;        /* For the class. */
-    struct request request; /* The handler call under way. */
-    bool has_request;
+    char reason[200]; /* Why it failed, "" : the error says it. */
+    uint64_t number;  /* For the class. */
+    int64_t value;    /* The same. */
+    struct ask ask;   /* The request under way, or answered. */
+    bool has_ask;
     void (*answered)(struct node_op *op);
+    struct list asks; /* Of a gathering: see node_op_gather_add. */
+    uint32_t asks_running;
+    void (*gathered)(struct node_op *op);
+    struct leader_stats stats;
+    void (*replied)(struct node_op *op); /* These two: see group_ask (fs/group_files.h). */
+    void (*restart)(struct node_op *op);
     struct remote_look look; /* See node_op_look. */
     void (*looked)(struct node_op *op);
     struct timer retry; /* See node_op_again. */
@@ -107,11 +114,23 @@ void node_op_done(struct node_op *op, enum error error);
 void node_op_fail(struct node_op *op, enum error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A handler call on behalf of the op: prepare, fill request.body, start; `answered` then comes
+/* A handler call on behalf of the op: prepare, fill ask.request.body, start; `answered` then comes
  * inside the monitor with the response, unless the op was interrupted. The body is zeroed, with
  * the defaults of its message. False: out of memory, and the op is complete. */
 bool node_op_request(struct node_op *op, int16_t api_key, int16_t version);
 void node_op_start(struct node_op *op, void (*answered)(struct node_op *op));
+
+/* The same of any node, this one included; `answered` comes without a response too: ask.error. */
+void node_op_ask(struct node_op *op, int32_t node_id, int64_t timeout_ms,
+                 void (*answered)(struct node_op *op));
+
+/* Several at once: add each (NULL: out of memory, and the op is complete), fill its body, gather.
+ * `gathered` comes when each has an answer or an error; at once when there is none. Answers stay in
+ * op->asks until they are cleared or the op ends; more may be gathered. */
+void node_op_gather_clear(struct node_op *op);
+struct ask *node_op_gather_add(struct node_op *op, int16_t api_key, int16_t version,
+                               int32_t node_id);
+void node_op_gather(struct node_op *op, int64_t timeout_ms, void (*gathered)(struct node_op *op));
 
 /* Runs `again` after a while, unless the op is interrupted before. */
 void node_op_again(struct node_op *op, int64_t delay_ms, void (*again)(struct node_op *op));

@@ -76,7 +76,7 @@ static bool topic_name_allowed(struct node_op *op, char name[FILE_NAME_BYTES_MAX
 
 static void topic_created(struct node_op *op)
 {
-    const struct create_topics_response *response = op->request.response;
+    const struct create_topics_response *response = op->ask.request.response;
     if (response->topics_count != 1) {
         node_op_done(op, ERROR_UNKNOWN_SERVER);
         return;
@@ -100,9 +100,9 @@ static void root_make_directory(struct node_op *op)
         return;
     if (!node_op_request(op, API_CREATE_TOPICS, CREATE_TOPICS_VERSION))
         return;
-    struct create_topics_request *body = op->request.body;
-    body->topics = arena_allocate_array(&op->request.arena, 1, sizeof body->topics[0]);
-    struct slice copy = arena_copy(&op->request.arena, slice_of(name));
+    struct create_topics_request *body = op->ask.request.body;
+    body->topics = arena_allocate_array(&op->ask.request.arena, 1, sizeof body->topics[0]);
+    struct slice copy = arena_copy(&op->ask.request.arena, slice_of(name));
     if (body->topics == NULL || slice_is_null(copy)) {
         node_op_done(op, ERROR_OUT_OF_MEMORY);
         return;
@@ -120,7 +120,7 @@ static void root_make_directory(struct node_op *op)
 
 static void topic_removed(struct node_op *op)
 {
-    const struct delete_topics_response *response = op->request.response;
+    const struct delete_topics_response *response = op->ask.request.response;
     if (response->responses_count != 1)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
     else if (!node_op_refused(op, response->responses[0].error_code,
@@ -149,9 +149,10 @@ static void root_remove_directory(struct node_op *op)
     }
     if (!node_op_request(op, API_DELETE_TOPICS, DELETE_TOPICS_VERSION))
         return;
-    struct delete_topics_request *body = op->request.body;
-    body->topic_names = arena_allocate_array(&op->request.arena, 1, sizeof body->topic_names[0]);
-    struct slice copy = arena_copy(&op->request.arena, slice_of(name));
+    struct delete_topics_request *body = op->ask.request.body;
+    body->topic_names =
+        arena_allocate_array(&op->ask.request.arena, 1, sizeof body->topic_names[0]);
+    struct slice copy = arena_copy(&op->ask.request.arena, slice_of(name));
     if (body->topic_names == NULL || slice_is_null(copy)) {
         node_op_done(op, ERROR_OUT_OF_MEMORY);
         return;

@@ -71,7 +71,7 @@ static void topic_list(struct node_op *op)
 
 static void partition_added(struct node_op *op)
 {
-    const struct create_partitions_response *response = op->request.response;
+    const struct create_partitions_response *response = op->ask.request.response;
     if (response->results_count != 1)
         node_op_done(op, ERROR_UNKNOWN_SERVER);
     else if (!node_op_creation_refused(op, response->results[0].error_code,
@@ -84,9 +84,9 @@ bool topic_grow(struct node_op *op, const char *topic, int32_t count,
 {
     if (!node_op_request(op, API_CREATE_PARTITIONS, CREATE_PARTITIONS_VERSION))
         return false;
-    struct create_partitions_request *body = op->request.body;
-    body->topics = arena_allocate_array(&op->request.arena, 1, sizeof body->topics[0]);
-    struct slice name = arena_copy(&op->request.arena, slice_of(topic));
+    struct create_partitions_request *body = op->ask.request.body;
+    body->topics = arena_allocate_array(&op->ask.request.arena, 1, sizeof body->topics[0]);
+    struct slice name = arena_copy(&op->ask.request.arena, slice_of(topic));
     if (body->topics == NULL || slice_is_null(name)) {
         node_op_done(op, ERROR_OUT_OF_MEMORY);
         return false;

@@ -29,7 +29,6 @@ enum error tree_init(struct tree *tree, struct monitor *monitor, struct broker *
     list_init(&tree->file_owners);
     tree->open_files_max =
         (uint32_t)config_node_number(broker->config, "topicfs.mount.open.files.max");
-    list_init(&tree->groups);
     tree->started_ms = executor_wall_clock_ms(tree_executor(tree));
     enum error error = lane_producer_new(tree, &tree->producer);
     if (error == ERROR_NONE)
@@ -56,7 +55,6 @@ void tree_done(struct tree *tree)
     ASSERT(list_empty(&tree->parked));
     ASSERT(list_empty(&tree->open_files));
     ASSERT(list_empty(&tree->file_owners));
-    groups_forget(tree);
     inode_table_done(&tree->inodes);
     lane_producer_free(tree->producer);
     remotes_done(tree);

@@ -26,7 +26,6 @@ struct tree {
     uint32_t open_file_count;
     uint32_t open_files_max; /* topicfs.mount.open.files.max. */
     struct list file_owners; /* struct file_owner. */
-    struct list groups;      /* Made by mkdir and without an offset yet: fs/groups.c. */
     atomic_uint operations;  /* Ops not freed yet; any thread. */
     struct error_list errors;
     struct lane_producer *producer;
@@ -85,9 +84,6 @@ extern const struct inode_class errors_class;       /* fs/status.c */
 extern const struct inode_class brokers_class;      /* fs/status.c */
 extern const struct inode_class cluster_class;      /* fs/status.c */
 extern const struct inode_class groups_class;       /* fs/groups.c */
-
-/* Drops the groups that only mkdir knows of (fs/groups.c). */
-void groups_forget(struct tree *tree);
 
 /* The catalog's entry of a topic inode, or of anything inside one; NULL when it was deleted. */
 const struct catalog_topic *inode_topic(struct tree *tree, const struct inode *inode);

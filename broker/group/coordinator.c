@@ -92,7 +92,7 @@ void group_free(struct group *group)
 void group_drop_if_unused(struct group *group)
 {
     bool used = group->member_count > 0 || group->pending != NULL || group->offsets != NULL ||
-                group->writes > 0 || group->state == GROUP_PREPARING_REBALANCE;
+                group->writes > 0 || group->made || group->state == GROUP_PREPARING_REBALANCE;
     /* An empty group that had members is kept (it can be described) until its retention ends or it
      * is deleted. */
     if (used || (group->state == GROUP_EMPTY && group->generation_id > 0))
@@ -232,6 +232,7 @@ void group_coordinator_resigned(struct group_coordinator *coordinator, int32_t p
             pending_free(group, group->pending);
         executor_timer_stop(coordinator->options.executor, &group->rebalance_timer);
         group->generation_id = 0;
+        group->made = false;
         group->state = GROUP_EMPTY;
     }
 }

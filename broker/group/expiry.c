@@ -35,8 +35,10 @@ static void removal_stored(struct group_write *write, enum error error)
     struct removal *removal = write->context;
     struct group *group = write->group;
     /* Its own tombstone went along: nothing keeps the group now, unless somebody joined. */
-    if (error == ERROR_NONE && removal->group_too && group->state == GROUP_EMPTY)
+    if (error == ERROR_NONE && removal->group_too && group->state == GROUP_EMPTY) {
         group->generation_id = 0;
+        group->made = false;
+    }
     for (uint32_t i = 0; error == ERROR_NONE && i < removal->count; i++) {
         /* Looked for by address: it may have gone meanwhile; a newer commit outlives it. */
         for (struct group_offset_entry *entry = group->offsets; entry != NULL;

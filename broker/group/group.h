@@ -149,8 +149,9 @@ struct group_offset {
     enum error error; /* Of this one. */
 };
 
-/* OffsetCommit, and removal (OffsetDelete): one record batch, answered when it is committed. As
- * group_join. */
+/* OffsetCommit, and removal (OffsetDelete): one record batch, answered when it is committed. A
+ * commit of no offsets makes the group, empty (Kafka: GroupMetadataManager makes it, too); nothing
+ * is stored, so it is there while this node coordinates it. As group_join. */
 struct group_commit {
     struct list link;
     struct task task;

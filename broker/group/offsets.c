@@ -262,6 +262,8 @@ static enum error commit_now(struct group_coordinator *coordinator, struct group
             offset->error = ERROR_OFFSET_METADATA_TOO_LARGE;
     }
     group->writes++; /* Our own hold: a write that ends in here would free a new group below us. */
+    if (error == ERROR_NONE && commit->offset_count == 0 && !commit->remove)
+        group->made = true;
     if (error == ERROR_NONE)
         error = commit_write(group, commit);
     group->writes--;
@@ -350,6 +352,7 @@ static void delete_stored(struct group_write *write, enum error error)
         while (group->offsets != NULL)
             offset_remove(group, group->offsets);
         group->generation_id = 0;
+        group->made = false;
     }
     deletion->error = error;
     executor_post(write->coordinator->options.executor, &deletion->task);

@@ -87,6 +87,7 @@ struct group {
     bool initial_delay;           /* The join phase is the first one's growing delay. */
     bool members_added;           /* Since the initial delay last ran. */
     int64_t initial_left_ms;
+    bool made; /* By a commit of nothing: stays while its coordinator does, or until deleted. */
     uint32_t writes; /* Records of this group on their way. */
     char id[];
 };

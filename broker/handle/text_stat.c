@@ -98,6 +98,34 @@ static enum error stat_fill(struct partition *partition,
     return error;
 }
 
+struct replica_list {
+    uint32_t count;
+    struct text_stat_response_replica_answer each[PARTITION_REPLICAS_MAX];
+};
+
+static void add_replica(void *context, const struct partition_replica_view *view)
+{
+    struct replica_list *list = context;
+    if (list->count == PARTITION_REPLICAS_MAX)
+        return;
+    text_stat_response_replica_answer_init(&list->each[list->count]);
+    list->each[list->count].node_id = view->node_id;
+    list->each[list->count++].end_offset = view->end_offset;
+}
+
+static bool fill_replicas(struct request *request, struct partition *partition,
+                          struct text_stat_response_partition_answer *answer)
+{
+    struct replica_list list = {.count = 0};
+    partition_replica_each(partition, add_replica, &list);
+    answer->replicas = arena_allocate_array(&request->arena, list.count, sizeof *answer->replicas);
+    if (answer->replicas == NULL)
+        return false;
+    memcpy(answer->replicas, list.each, list.count * sizeof *answer->replicas);
+    answer->replicas_count = list.count;
+    return true;
+}
+
 static bool answer_partition(struct request *request, const struct uuid *topic_id,
                              const struct text_stat_request_partition *asked,
                              struct text_stat_response_partition_answer *answer)
@@ -116,7 +144,8 @@ static bool answer_partition(struct request *request, const struct uuid *topic_i
     if (error == ERROR_NONE)
         error = stat_fill(partition, asked, answer);
     answer->error_code = error_to_kafka(error);
-    return true;
+    const struct text_stat_request *body = request->body;
+    return error != ERROR_NONE || !body->with_replicas || fill_replicas(request, partition, answer);
 }
 
 static bool answer_all(struct request *request)

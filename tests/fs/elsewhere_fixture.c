@@ -63,7 +63,9 @@ static void passage_poll(struct timer *timer)
     list_push(&e->over, &passage->link);
     if (passage->call == NULL)
         return;
-    if (answer == NULL || e->mode == CALLS_LOSE_ANSWERS) {
+    bool is_lost = e->lose_count > 0 && e->losing == (int16_t)passage->call->api->key;
+    e->lose_count -= is_lost;
+    if (answer == NULL || is_lost || e->mode == CALLS_LOSE_ANSWERS) {
         passage_end(passage, ERROR_NETWORK);
         return;
     }

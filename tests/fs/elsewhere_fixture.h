@@ -21,6 +21,8 @@ struct elsewhere {
     struct kernel kernel;
     struct caller caller;
     enum calls_mode mode;
+    int16_t losing; /* An API key: answers to it are lost, */
+    int lose_count; /* so often. */
     int calls;
     struct list under_way;
     struct list over; /* Answers stay until the end. */

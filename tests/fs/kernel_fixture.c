@@ -252,20 +252,75 @@ void kernel_forget(struct kernel *kernel, fuse_ino_t node)
     (void)end(request);
 }
 
-int kernel_mkdir(struct kernel *kernel, const char *name)
+static int mkdir_at(struct kernel *kernel, fuse_ino_t parent, const char *name)
 {
     struct fuse_req *request = request_new(kernel);
-    kernel->ops.mkdir(request, FUSE_ROOT_ID, name, 0777);
+    kernel->ops.mkdir(request, parent, name, 0777);
     if (request_finish(request) == 0)
         kernel_forget(kernel, request->entry.ino);
     return end(request);
 }
 
-int kernel_rmdir(struct kernel *kernel, const char *name)
+int kernel_mkdir(struct kernel *kernel, const char *name)
+{
+    return mkdir_at(kernel, FUSE_ROOT_ID, name);
+}
+
+int kernel_mkdir_in(struct kernel *kernel, const char *parent, const char *name)
+{
+    fuse_ino_t node;
+    int error = kernel_path(kernel, parent, &node);
+    if (error != 0)
+        return error;
+    error = mkdir_at(kernel, node, name);
+    kernel_forget(kernel, node);
+    return error;
+}
+
+static int rmdir_at(struct kernel *kernel, fuse_ino_t parent, const char *name)
 {
     struct fuse_req *request = request_new(kernel);
-    kernel->ops.rmdir(request, FUSE_ROOT_ID, name);
+    kernel->ops.rmdir(request, parent, name);
     return end(request);
+}
+
+int kernel_rmdir(struct kernel *kernel, const char *name)
+{
+    return rmdir_at(kernel, FUSE_ROOT_ID, name);
+}
+
+int kernel_rmdir_in(struct kernel *kernel, const char *parent, const char *name)
+{
+    fuse_ino_t node;
+    int error = kernel_path(kernel, parent, &node);
+    if (error != 0)
+        return error;
+    error = rmdir_at(kernel, node, name);
+    kernel_forget(kernel, node);
+    return error;
+}
+
+int kernel_create(struct kernel *kernel, const char *parent, const char *name, const char *text)
+{
+    fuse_ino_t directory;
+    size_t count;
+    int error = kernel_path(kernel, parent, &directory);
+    if (error != 0)
+        return error;
+    struct fuse_req *request = request_new(kernel);
+    struct fuse_file_info info = {.flags = O_WRONLY | O_CREAT};
+    kernel->ops.create(request, directory, name, 0666, &info);
+    error = request_finish(request);
+    fuse_ino_t node = request->entry.ino;
+    info = request->info;
+    request_free(request);
+    if (error == 0) {
+        error = kernel_write(kernel, node, &info, text, &count);
+        kernel_release(kernel, node, &info);
+        kernel_forget(kernel, node);
+    }
+    kernel_forget(kernel, directory);
+    return error;
 }
 
 int kernel_open(struct kernel *kernel, fuse_ino_t node, int flags, struct fuse_file_info *ret_info)

@@ -51,6 +51,9 @@ int kernel_path(struct kernel *kernel, const char *path, fuse_ino_t *ret_node);
 void kernel_forget(struct kernel *kernel, fuse_ino_t node);
 int kernel_mkdir(struct kernel *kernel, const char *name);
 int kernel_rmdir(struct kernel *kernel, const char *name);
+/* The same below a directory. */
+int kernel_mkdir_in(struct kernel *kernel, const char *parent, const char *name);
+int kernel_rmdir_in(struct kernel *kernel, const char *parent, const char *name);
 int kernel_open(struct kernel *kernel, fuse_ino_t node, int flags, struct fuse_file_info *ret_info);
 int kernel_write(struct kernel *kernel, fuse_ino_t node, struct fuse_file_info *info,
                  const char *text, size_t *ret_count);
@@ -59,6 +62,8 @@ void kernel_release(struct kernel *kernel, fuse_ino_t node, struct fuse_file_inf
 
 /* echo -n TEXT >> PATH and cat PATH (into `out`, NUL behind it). */
 int kernel_append(struct kernel *kernel, const char *path, const char *text);
+/* echo -n TEXT > PARENT/NAME, for a name that is not there yet. */
+int kernel_create(struct kernel *kernel, const char *parent, const char *name, const char *text);
 int kernel_cat(struct kernel *kernel, const char *path, char *out, size_t size);
 /* ls PATH: names with a space behind each. */
 int kernel_list(struct kernel *kernel, const char *path, char *out, size_t size);

@@ -299,6 +299,13 @@ enum error commit(struct node *node, const struct joiner *member, int64_t offset
     return commit_run(node, &request);
 }
 
+enum error commit_nothing(struct node *node)
+{
+    struct group_offset none = {.error = ERROR_NONE};
+    struct group_commit request = {.generation_id = -1, .offsets = &none, .offset_count = 0};
+    return commit_run(node, &request);
+}
+
 enum error commit_remove(struct node *node, const char *topic)
 {
     struct group_offset entry = {.topic = slice_of(topic)};

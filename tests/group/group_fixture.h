@@ -87,6 +87,7 @@ struct slice group_name(void); /* The group of all clients: "readers". */
 /* Commits offset of orders-0 and waits; member NULL: outside of the group. The offset's error. */
 enum error commit(struct node *node, const struct joiner *member, int64_t offset,
                   const char *metadata);
+enum error commit_nothing(struct node *node);
 enum error commit_remove(struct node *node, const char *topic);
 /* -1: none. */
 int64_t committed(struct node *node, const char *topic);

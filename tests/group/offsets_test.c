@@ -18,6 +18,20 @@ static void a_commit_outside_of_a_group_is_kept(void **state)
     assert_group(node, "Empty", 0, 0);
 }
 
+/* A commit of nothing makes the group; it stays when its offsets go, until it is deleted. */
+static void a_commit_of_nothing_makes_a_group(void **state)
+{
+    struct node *node = *state;
+    struct group_view view;
+    assert_error(commit_nothing(node), ERROR_NONE);
+    assert_group(node, "Empty", 0, 0);
+    assert_error(commit(node, NULL, 42, "note"), ERROR_NONE);
+    assert_error(commit_remove(node, "orders"), ERROR_NONE);
+    assert_group(node, "Empty", 0, 0);
+    assert_error(delete_group(node), ERROR_NONE);
+    assert_error(group_describe(node->coordinator, group_name(), &view), ERROR_GROUP_ID_NOT_FOUND);
+}
+
 /* Members commit; strangers beside them and other generations do not. */
 static void only_members_of_this_generation_commit(void **state)
 {
@@ -121,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_NODE(a_commit_outside_of_a_group_is_kept),
+        WITH_NODE(a_commit_of_nothing_makes_a_group),
         WITH_NODE(only_members_of_this_generation_commit),
         WITH_NODE(a_commit_with_a_generation_of_no_group_is_refused),
         WITH_NODE(metadata_too_large_is_refused),

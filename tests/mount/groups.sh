@@ -42,7 +42,7 @@ check 'with a reason' grep -q '__consumer_offsets.*EPERM.*internal' .errors
 
 check_equal 'the topics of a group' orders "$(ls .groups/billing)"
 check_equal 'the partitions with an offset' 0 "$(ls .groups/billing/orders)"
-check_equal 'the lag' $'orders\t0\t97\t100\t3' "$(grep orders .groups/billing/.lag)"
+check_equal 'the lag' $'orders\t0\t97\t100\t3\t-' "$(grep orders .groups/billing/.lag)"
 check_equal 'the state' Empty "$(tail -n 1 .groups/billing/.state | cut -f 1)"
 check_equal 'no members' 1 "$(wc -l < .groups/billing/.members)"
 
