@@ -276,6 +276,7 @@ void engine_turn(struct engine *engine)
     if (engine->closed != NULL)
         return;
     mailbox_take(engine);
+    commit_tell(engine);
     changes_turn(engine);
     state_publish(engine);
     ready_look(engine);

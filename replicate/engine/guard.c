@@ -144,6 +144,8 @@ static int send(struct raft_io *io, struct raft_io_send *request,
             told.install_snapshot.last_term = engine->guard.snapshots[i].term;
     if (message->type == RAFT_REQUEST_VOTE_RESULT)
         term_tell(engine, &told.request_vote_result);
+    if (message->type == RAFT_APPEND_ENTRIES)
+        commit_told(engine, message);
     return engine->guard.io.send(io, request, &told, sent);
 }
 

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <raft.h>
 
-enum { GUARD_SNAPSHOTS = 4 };
+enum { GUARD_SNAPSHOTS = 4, GUARD_TOLD_MAX = 64 };
 
 /* One proposal on its way through libraft. Owned by the loop's thread until its callback. */
 struct submission {
@@ -18,6 +18,15 @@ struct submission {
     struct engine *engine;
     uint64_t term;
     struct catalog_proposal *proposal; /* NULL once it was answered. */
+};
+
+/* What a member was sent last, by a leader (commit_tell.c). */
+struct told_member {
+    raft_id id;
+    uint64_t term;
+    uint64_t last_index, last_term; /* Behind the entries. */
+    uint64_t commit;
+    unsigned char version;
 };
 
 /* What stands between libraft and its io (guard.c). */
@@ -31,6 +40,9 @@ struct guard {
         uint64_t index, term;
     } snapshots[GUARD_SNAPSHOTS]; /* The last ones stored or loaded. */
     unsigned snapshot_count;
+    struct told_member told[GUARD_TOLD_MAX];
+    unsigned told_count;
+    uint64_t commit_told; /* As of when the members were told of it. */
 };
 
 struct engine {
@@ -93,6 +105,14 @@ enum error error_of_raft(int status);
 /* After raft_init, before anything else is asked of libraft. */
 void guard_install(struct engine *engine, struct raft_io *io);
 void guard_done(struct engine *engine);
+
+/* ---- commit_tell.c ---- */
+
+/* A message of entries on its way to a member. */
+void commit_told(struct engine *engine, const struct raft_message *message);
+
+/* Tells the members what is committed, when it moved since. Outside the monitor. */
+void commit_tell(struct engine *engine);
 
 /* ---- members.c ---- */
 
