@@ -16,13 +16,17 @@
 enum {
     PIECES_MAX = 64,       /* In one sendmsg. */
     SHARE_BYTES = 4 << 20, /* Of one connection in one turn of the loop. */
+    /* A range of a file no larger than this is read, and goes out in one call with what is before
+     * and behind it: sendfile takes three, and a packet more. */
+    COPIED_BYTES_MAX = 16 << 10,
 };
 
-/* The memory chunks at the head of the queue, up to the first file range. */
+/* The chunks at the head of the queue, up to the first large file range. */
 struct gathered {
     struct iovec pieces[PIECES_MAX];
     size_t count;
     size_t size;
+    size_t copied; /* Of the loop's scratch that small file ranges take up. */
     bool file_follows;
 };
 
@@ -34,10 +38,27 @@ static struct exchange *exchange_first(struct connection *connection)
     return exchange->state == EXCHANGE_ANSWERED ? exchange : NULL;
 }
 
+/* A small range of a file in the scratch; NULL: it is to go out as a file. A read that fails is
+ * told when it is its turn. */
+static const uint8_t *copy_range(struct connection *connection, const struct chunk *chunk,
+                                 struct gathered *gathered)
+{
+    if (chunk->size > COPIED_BYTES_MAX || chunk->size > LOOP_SCRATCH_BYTES - gathered->copied)
+        return NULL;
+    uint8_t *to = connection->loop->scratch + gathered->copied;
+    size_t got = 0;
+    if (storage_read(chunk->file, chunk->position, to, chunk->size, &got) != ERROR_NONE ||
+        got < chunk->size)
+        return NULL;
+    gathered->copied += chunk->size;
+    return to;
+}
+
 static void gather(struct connection *connection, struct gathered *ret_gathered)
 {
     ret_gathered->count = 0;
     ret_gathered->size = 0;
+    ret_gathered->copied = 0;
     ret_gathered->file_follows = false;
     list_for_each(link, &connection->exchanges)
     {
@@ -45,14 +66,17 @@ static void gather(struct connection *connection, struct gathered *ret_gathered)
         if (exchange->state != EXCHANGE_ANSWERED)
             return;
         for (struct chunk *chunk = exchange->outgoing.first; chunk != NULL; chunk = chunk->next) {
-            if (chunk->data == NULL) {
+            if (ret_gathered->count == PIECES_MAX)
+                return;
+            const uint8_t *data = chunk->data;
+            if (data == NULL)
+                data = copy_range(connection, chunk, ret_gathered);
+            if (data == NULL) {
                 ret_gathered->file_follows = true;
                 return;
             }
-            if (ret_gathered->count == PIECES_MAX)
-                return;
             ret_gathered->pieces[ret_gathered->count++] =
-                (struct iovec){.iov_base = (void *)(uintptr_t)chunk->data, .iov_len = chunk->size};
+                (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = chunk->size};
             ret_gathered->size += chunk->size;
         }
     }
@@ -168,13 +192,12 @@ enum error outbox_send(struct connection *connection)
             connection->send_blocked = true; /* Others first: poll says when again. */
             break;
         }
-        const struct chunk *chunk = exchange->outgoing.first;
-        if (chunk->data == NULL) {
-            error = send_file(connection, chunk);
-            continue;
-        }
         struct gathered gathered;
         gather(connection, &gathered);
+        if (gathered.count == 0) {
+            error = send_file(connection, exchange->outgoing.first);
+            continue;
+        }
         ssize_t result = send_memory(connection, &gathered);
         if (took(connection, result, &error) && (size_t)result < gathered.size)
             connection->send_blocked = true;
