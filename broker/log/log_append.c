@@ -113,10 +113,12 @@ static enum error append_batch(struct log *log, const uint8_t *bytes,
     if (error != ERROR_NONE)
         return error;
     log->end_offset = active->next_offset;
-    log_ring_push(log, (struct log_point){.offset = log->end_offset,
-                                          .segment = active,
-                                          .position = active->size_bytes,
-                                          .text = active->text_position + active->text_bytes});
+    log_ring_push(log,
+                  (struct log_point){.offset = log->end_offset,
+                                     .segment = active,
+                                     .position = active->size_bytes,
+                                     .text = active->text_position + active->text_bytes},
+                  header->base_offset);
     /* The batch is in the log. An aborted transaction that cannot be noted would be served: stop
      * taking more until opening the log has noted it. */
     if (log_producer_note(log, active, header) != ERROR_NONE)

@@ -41,10 +41,14 @@ enum error log_locate(struct log *log, int64_t offset, struct log_point *ret_poi
     return ERROR_NOT_FOUND;
 }
 
-/* The batch at the place where the last read ended: what a sequential reader asks for next. */
+/* The batch above visible that a follower at `offset` gets, and the one at the place where the last
+ * read ended, are what is asked for most. Of the header only base offset and size are set. */
 static enum error locate_next(struct log *log, int64_t offset, struct log_point *ret_point,
                               struct batch_header *ret_header)
 {
+    *ret_header = (struct batch_header){0};
+    if (log_ring_find(log, offset, ret_point, &ret_header->size, &ret_header->base_offset))
+        return ERROR_NONE;
     if (log->last_read.segment == NULL || log->last_read.offset != offset)
         return log_locate(log, offset, ret_point, ret_header);
     log_point_normalise(log, &log->last_read);

@@ -23,9 +23,15 @@ struct log_point {
     int64_t text; /* In the log's text, of the batch that begins here. */
 };
 
+/* Where a batch ends, and what its own base offset is: there may be a gap before it. */
+struct log_ring_point {
+    struct log_point end;
+    int64_t base_offset;
+};
+
 /* The ends of the batches above visible, oldest first. */
 struct log_ring {
-    struct log_point *points;
+    struct log_ring_point *points;
     int64_t base_offset; /* Batches that begin below are not in it. */
     uint32_t first;
     uint32_t count;
@@ -113,7 +119,12 @@ enum error log_point_text(struct log_point *point);
 
 /* Makes room for one more batch in the ring. */
 enum error log_ring_reserve(struct log *log);
-void log_ring_push(struct log *log, struct log_point point);
+void log_ring_push(struct log *log, struct log_point end, int64_t base_offset);
+
+/* The batch that a reader at `offset` gets, when one before it ends there and it is above visible:
+ * its place and its size, without I/O. False: not known here. */
+bool log_ring_find(const struct log *log, int64_t offset, struct log_point *ret_point,
+                   size_t *ret_size, int64_t *ret_base_offset);
 
 /* Everything below log start is visible, nothing else: after open and reset. */
 enum error log_visible_restart(struct log *log);

@@ -9,7 +9,7 @@
 /* Beyond this the ring is given up: visible is then found by the index once. */
 enum { RING_MAX = 1 << 16, RING_MIN = 4 };
 
-static struct log_point *ring_at(struct log_ring *ring, uint32_t place)
+static struct log_ring_point *ring_at(const struct log_ring *ring, uint32_t place)
 {
     return &ring->points[(ring->first + place) & (ring->capacity - 1)];
 }
@@ -30,7 +30,7 @@ enum error log_ring_reserve(struct log *log)
         return log_ring_reserve(log);
     }
     uint32_t capacity = ring->capacity == 0 ? RING_MIN : ring->capacity * 2;
-    struct log_point *grown = memory_allocate_array(capacity, sizeof *grown);
+    struct log_ring_point *grown = memory_allocate_array(capacity, sizeof *grown);
     if (grown == NULL)
         return ERROR_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < ring->count; i++)
@@ -42,11 +42,50 @@ enum error log_ring_reserve(struct log *log)
     return ERROR_NONE;
 }
 
-void log_ring_push(struct log *log, struct log_point point)
+void log_ring_push(struct log *log, struct log_point end, int64_t base_offset)
 {
     ASSERT(log->ring.count < log->ring.capacity);
     log->ring.count++;
-    *ring_at(&log->ring, log->ring.count - 1) = point;
+    *ring_at(&log->ring, log->ring.count - 1) =
+        (struct log_ring_point){.end = end, .base_offset = base_offset};
+}
+
+/* The first of the ring's batches that ends above `offset`; count when there is none. */
+static uint32_t ring_above(const struct log_ring *ring, int64_t offset)
+{
+    uint32_t low = 0;
+    uint32_t high = ring->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ring_at(ring, middle)->end.offset > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+bool log_ring_find(const struct log *log, int64_t offset, struct log_point *ret_point,
+                   size_t *ret_size, int64_t *ret_base_offset)
+{
+    const struct log_ring *ring = &log->ring;
+    if (log_damaged(log) || log->visible.offset != ring->base_offset)
+        return false;
+    uint32_t place = ring_above(ring, offset);
+    if (place == ring->count)
+        return false;
+    struct log_point begin = place == 0 ? log->visible : ring_at(ring, place - 1)->end;
+    const struct log_ring_point *batch = ring_at(ring, place);
+    if (begin.offset != offset)
+        return false;
+    log_point_normalise(log, &begin);
+    ASSERT(batch->end.segment == begin.segment);
+    ASSERT(batch->end.position > begin.position);
+    ASSERT(batch->base_offset >= offset);
+    *ret_point = begin;
+    *ret_size = (size_t)(batch->end.position - begin.position);
+    *ret_base_offset = batch->base_offset;
+    return true;
 }
 
 void log_point_normalise(const struct log *log, struct log_point *point)
@@ -112,11 +151,11 @@ void log_visible_advance(struct log *log, int64_t offset)
             return;
     } else {
         if (log->visible.offset < ring->base_offset && ring->count > 0 &&
-            ring_at(ring, 0)->offset > offset &&
+            ring_at(ring, 0)->end.offset > offset &&
             point_find(log, offset, &log->visible) != ERROR_NONE)
             return;
-        while (ring->count > 0 && ring_at(ring, 0)->offset <= offset) {
-            log->visible = *ring_at(ring, 0);
+        while (ring->count > 0 && ring_at(ring, 0)->end.offset <= offset) {
+            log->visible = ring_at(ring, 0)->end;
             ring->first = (ring->first + 1) & (ring->capacity - 1);
             ring->count--;
             ring->base_offset = log->visible.offset;
@@ -168,7 +207,7 @@ enum error log_visible_settle(struct log *log)
 void log_visible_truncate(struct log *log)
 {
     struct log_ring *ring = &log->ring;
-    while (ring->count > 0 && ring_at(ring, ring->count - 1)->offset > log->end_offset)
+    while (ring->count > 0 && ring_at(ring, ring->count - 1)->end.offset > log->end_offset)
         ring->count--;
     if (ring->base_offset > log->end_offset)
         ring->base_offset = log->end_offset;
