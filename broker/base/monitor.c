@@ -23,7 +23,7 @@
 
 struct monitor {
     struct executor base;
-    void (*wake)(void *context); /* May be NULL. */
+    void (*wake)(void *context, int64_t delay_ms); /* May be NULL. */
     void *wake_context;
 
     pthread_mutex_t inside;
@@ -156,7 +156,7 @@ static void monitor_timer_start(struct executor *executor, struct timer *timer, 
         return; /* It comes early enough, perhaps for timers that were stopped, and asks again. */
     monitor->told_ms = due_ms;
     if (monitor->wake != NULL)
-        monitor->wake(monitor->wake_context);
+        monitor->wake(monitor->wake_context, due_ms - now_ms);
 }
 
 static void monitor_timer_stop(struct executor *executor, struct timer *timer)
@@ -166,24 +166,28 @@ static void monitor_timer_stop(struct executor *executor, struct timer *timer)
     timer_heap_stop(&monitor->timers, timer);
 }
 
+/* Notes that the control loop comes when the earliest is due, and says when that is; -1: never. */
+static int64_t timeout_tell(struct monitor *monitor)
+{
+    run_tasks(monitor); /* They may start or stop timers. */
+    const struct timer *earliest = monitor->timers.root;
+    monitor->told_ms = earliest == NULL ? INT64_MAX : earliest->due_ms;
+    if (earliest == NULL)
+        return -1;
+    int64_t now_ms = monitor_monotonic_ms(&monitor->base);
+    return earliest->due_ms > now_ms ? earliest->due_ms - now_ms : 0;
+}
+
 int64_t monitor_timeout_ms(struct monitor *monitor)
 {
     monitor_enter(monitor);
-    run_tasks(monitor); /* They may start or stop timers. */
-    const struct timer *earliest = monitor->timers.root;
-    int64_t timeout_ms = -1;
-    monitor->told_ms = earliest == NULL ? INT64_MAX : earliest->due_ms;
-    if (earliest != NULL) {
-        int64_t now_ms = monitor_monotonic_ms(&monitor->base);
-        timeout_ms = earliest->due_ms > now_ms ? earliest->due_ms - now_ms : 0;
-    }
+    int64_t timeout_ms = timeout_tell(monitor);
     monitor_leave(monitor);
     return timeout_ms;
 }
 
-void monitor_run_timers(struct monitor *monitor)
+static void fire_due(struct monitor *monitor)
 {
-    monitor_enter(monitor);
     int64_t now_ms = monitor_monotonic_ms(&monitor->base);
     /* A timer that restarts itself with no delay waits for the next call. */
     uint64_t order_end = monitor->timers.order;
@@ -195,6 +199,22 @@ void monitor_run_timers(struct monitor *monitor)
         timer->fire(timer);
         run_tasks(monitor);
     }
+}
+
+void monitor_run_timers(struct monitor *monitor)
+{
+    monitor_enter(monitor);
+    fire_due(monitor);
+    monitor_leave(monitor);
+}
+
+void monitor_serve_timers(struct monitor *monitor)
+{
+    monitor_enter(monitor);
+    fire_due(monitor);
+    int64_t timeout_ms = timeout_tell(monitor);
+    if (timeout_ms >= 0 && monitor->wake != NULL)
+        monitor->wake(monitor->wake_context, timeout_ms);
     monitor_leave(monitor);
 }
 
@@ -305,8 +325,8 @@ static enum error seed_random(struct monitor *monitor)
     return ERROR_NONE;
 }
 
-enum error monitor_new(int work_threads, void (*wake)(void *context), void *context,
-                       struct monitor **ret_monitor)
+enum error monitor_new(int work_threads, void (*wake)(void *context, int64_t delay_ms),
+                       void *context, struct monitor **ret_monitor)
 {
     ASSERT(work_threads > 0);
     struct monitor *monitor =

@@ -14,11 +14,11 @@
 struct monitor;
 
 /* `wake` is called (from any thread, inside the monitor) when the earliest timer moved forward: the
- * control loop then asks monitor_timeout_ms again. It must be safe to call at any time; NULL for
- * none. Starts one pool thread at once, so a daemon forks before; the others when work waits for
- * one. */
-enum error monitor_new(int work_threads, void (*wake)(void *context), void *context,
-                       struct monitor **ret_monitor);
+ * control loop is to run timers no later than in `delay_ms`. It must be safe to call at any time,
+ * and should wake nobody before; NULL for none. Starts one pool thread at once, so a daemon forks
+ * before; the others when work waits for one. */
+enum error monitor_new(int work_threads, void (*wake)(void *context, int64_t delay_ms),
+                       void *context, struct monitor **ret_monitor);
 
 /* Waits for work under way, runs its done() calls, then frees. Timers left are dropped. Accepts
  * NULL. */
@@ -35,5 +35,8 @@ int64_t monitor_timeout_ms(struct monitor *monitor);
 
 /* Fires what is due. Enters by itself. */
 void monitor_run_timers(struct monitor *monitor);
+
+/* The same, and calls `wake` for the earliest timer left, if there is one. */
+void monitor_serve_timers(struct monitor *monitor);
 
 #endif

@@ -4,27 +4,33 @@
 
 #include "base/assertion.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
-static void timer_fired(uv_timer_t *timer);
-
-/* Sleeps until the monitor's earliest timer is due. */
-static void timer_arm(struct control *control)
+/* Any thread, inside the monitor: so the earliest timer is always set last. */
+static void timer_set(void *context, int64_t delay_ms)
 {
-    int64_t timeout_ms = monitor_timeout_ms(control->monitor);
-    if (timeout_ms < 0) {
-        (void)uv_timer_stop(&control->timer);
-        return;
-    }
-    uv_update_time(&control->loop);
-    (void)uv_timer_start(&control->timer, timer_fired, (uint64_t)timeout_ms, 0);
+    const struct control *control = context;
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(delay_ms / 1000),
+                                           .tv_nsec = (long)(delay_ms % 1000) * 1000000}};
+    if (delay_ms <= 0)
+        when.it_value = (struct timespec){.tv_nsec = 1}; /* All zero would stop it. */
+    int refused = timerfd_settime(control->timer, 0, &when, NULL);
+    ASSERT(refused == 0);
 }
 
-static void timer_fired(uv_timer_t *timer)
+static void timer_fired(uv_poll_t *poll, int status, int events)
 {
-    struct control *control = timer->data;
-    monitor_run_timers(control->monitor);
-    timer_arm(control);
+    struct control *control = poll->data;
+    uint64_t times;
+    (void)status;
+    (void)events;
+    /* Nothing to read: it was set again meanwhile. */
+    if (read(control->timer, &times, sizeof times) == (ssize_t)sizeof times)
+        monitor_serve_timers(control->monitor);
 }
 
 static void run_calls(struct control *control)
@@ -43,14 +49,6 @@ static void woken(uv_async_t *wake)
 {
     struct control *control = wake->data;
     run_calls(control);
-    if (!control->closed)
-        timer_arm(control);
-}
-
-/* Any thread, inside the monitor. */
-static void monitor_woke(void *context)
-{
-    (void)uv_async_send(&((struct control *)context)->wake);
 }
 
 static void signal_arrived(uv_signal_t *handle, int number)
@@ -75,23 +73,29 @@ enum error control_open(struct control *control, int work_threads, const struct 
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     *control = (struct control){.on = *on};
+    control->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (control->timer < 0)
+        return failure_at(failure, ERROR_OUT_OF_MEMORY, "make the control loop's timer: %s",
+                          strerror(errno));
     list_init(&control->calls);
     (void)pthread_mutex_init(&control->mutex, NULL);
     int refused = uv_loop_init(&control->loop);
     if (refused == 0)
         refused = uv_async_init(&control->loop, &control->wake, woken);
+    if (refused == 0)
+        refused = uv_poll_init(&control->loop, &control->timer_poll, control->timer);
     if (refused != 0)
         return failure_at(failure, ERROR_OUT_OF_MEMORY, "make the control loop: %s",
                           uv_strerror(refused));
     control->wake.data = control;
-    (void)uv_timer_init(&control->loop, &control->timer);
-    control->timer.data = control;
+    control->timer_poll.data = control;
+    (void)uv_poll_start(&control->timer_poll, UV_READABLE, timer_fired);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         (void)uv_signal_init(&control->loop, &control->signals[i]);
         control->signals[i].data = control;
         (void)uv_signal_start(&control->signals[i], signal_arrived, numbers[i]);
     }
-    return monitor_new(work_threads, monitor_woke, control, &control->monitor);
+    return monitor_new(work_threads, timer_set, control, &control->monitor);
 }
 
 void control_run(struct control *control)
@@ -104,11 +108,11 @@ void control_close(struct control *control)
     if (control->closed)
         return;
     control->closed = true;
-    (void)uv_timer_stop(&control->timer);
-    uv_close((uv_handle_t *)&control->timer, NULL);
+    uv_close((uv_handle_t *)&control->timer_poll, NULL);
     for (size_t i = 0; i < sizeof control->signals / sizeof control->signals[0]; i++)
         uv_close((uv_handle_t *)&control->signals[i], NULL);
-    /* The wake goes last, in control_done: the monitor may call it until it is freed. */
+    /* The wake goes last, in control_done: calls may be posted until then. So does the timer's
+     * descriptor: the monitor may set it until it is freed. */
     uv_unref((uv_handle_t *)&control->wake);
 }
 
@@ -117,6 +121,7 @@ void control_done(struct control *control)
     control_close(control);
     monitor_free(control->monitor);
     control->monitor = NULL;
+    (void)close(control->timer);
     uv_close((uv_handle_t *)&control->wake, NULL);
     (void)uv_run(&control->loop, UV_RUN_DEFAULT);
     int busy = uv_loop_close(&control->loop);

@@ -19,8 +19,10 @@ struct control_signals {
 
 struct control {
     uv_loop_t loop;
-    uv_async_t wake;        /* The earliest timer moved forward, or a call was posted. */
-    uv_timer_t timer;       /* The monitor's earliest timer. */
+    uv_async_t wake; /* A call was posted. */
+    int timer;       /* timerfd: the monitor's earliest timer. Whoever starts an earlier one
+                        sets it, and wakes nobody with that. */
+    uv_poll_t timer_poll;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP. */
     struct monitor *monitor;
     pthread_mutex_t mutex; /* Guards calls. */

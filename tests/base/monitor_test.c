@@ -15,9 +15,11 @@ enum { THREADS = 8, ROUNDS = 2000, DEADLINE_MS = 20000 };
 static struct monitor *monitor;
 static struct executor *executor;
 static atomic_int wakes;
+static atomic_long woken_in_ms;
 
-static void wake(void *context)
+static void wake(void *context, int64_t delay_ms)
 {
+    atomic_store(&woken_in_ms, delay_ms);
     atomic_fetch_add((atomic_int *)context, 1);
 }
 
@@ -210,6 +212,28 @@ static void a_timer_that_restarts_at_once_waits_for_the_next_run(void **state)
     assert_string_equal(trail, "rr");
 }
 
+/* Whoever serves the timers is told at once when to come next. */
+static void serving_fires_what_is_due_and_asks_for_the_next(void **state)
+{
+    (void)state;
+    struct lettered a = lettered('a', NULL);
+    struct lettered b = lettered('b', NULL);
+    monitor_enter(monitor);
+    executor_timer_start(executor, &a.timer, 0);
+    executor_timer_start(executor, &b.timer, 60000);
+    monitor_leave(monitor);
+    assert_int_equal(atomic_load(&wakes), 1);
+    monitor_serve_timers(monitor);
+    assert_false(timer_running(&a.timer));
+    assert_int_equal(atomic_load(&wakes), 2);
+    assert_true(atomic_load(&woken_in_ms) > 50000 && atomic_load(&woken_in_ms) <= 60000);
+    monitor_enter(monitor);
+    executor_timer_stop(executor, &b.timer);
+    monitor_leave(monitor);
+    monitor_serve_timers(monitor);
+    assert_int_equal(atomic_load(&wakes), 2);
+}
+
 /* The control loop is woken exactly when its timeout got shorter. */
 static void wake_comes_when_the_earliest_timer_moves_forward(void **state)
 {
@@ -223,6 +247,7 @@ static void wake_comes_when_the_earliest_timer_moves_forward(void **state)
     assert_int_equal(atomic_load(&wakes), 1);
     executor_timer_start(executor, &b.timer, 30000);
     assert_int_equal(atomic_load(&wakes), 2);
+    assert_int_equal(atomic_load(&woken_in_ms), 30000);
     executor_timer_start(executor, &b.timer, 120000);
     assert_int_equal(atomic_load(&wakes), 2);
     monitor_leave(monitor);
@@ -413,6 +438,7 @@ int main(void)
         CASE(tasks_run_in_order_when_the_poster_leaves),
         CASE(timers_fire_in_order_once_due),
         CASE(a_timer_that_restarts_at_once_waits_for_the_next_run),
+        CASE(serving_fires_what_is_due_and_asks_for_the_next),
         CASE(wake_comes_when_the_earliest_timer_moves_forward),
         CASE(works_run_outside_and_are_done_inside),
         CASE(works_run_side_by_side),

@@ -34,9 +34,10 @@ struct host {
     pthread_t main_thread;
 };
 
-static void on_wake(void *context)
+static void on_wake(void *context, int64_t delay_ms)
 {
-    (void)context; /* Timers are looked at every few milliseconds. */
+    (void)context;
+    (void)delay_ms; /* Timers are looked at every few milliseconds. */
 }
 
 static void proposal_applied(struct task *task)
