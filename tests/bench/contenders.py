@@ -225,8 +225,10 @@ class TopicfsCluster(Contender):
         wait_for("the nodes to know each other", self.formed)
 
     def formed(self):
+        topic = f"formed-{time.monotonic_ns()}"
         try:
-            self.create("formed", 1, 3)
+            # In sync with every node: then none of them is still to become a leader.
+            self.create(topic, 1, 3, min_insync_replicas=3)
         except RuntimeError:
             return False
         return True
