@@ -39,6 +39,7 @@ void handle_list_config_resources(struct request *request);
 void handle_elect_leaders(struct request *request);
 void handle_alter_partition_reassignments(struct request *request);
 void handle_list_partition_reassignments(struct request *request);
+void handle_list_transactions(struct request *request);
 void handle_unregister_broker(struct request *request);
 void handle_update_features(struct request *request);
 void handle_describe_quorum(struct request *request);

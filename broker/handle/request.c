@@ -62,6 +62,7 @@ static const struct handler_row rows[] = {
     {API_ELECT_LEADERS, handle_elect_leaders, FOR_CLIENTS, 0},
     {API_ALTER_PARTITION_REASSIGNMENTS, handle_alter_partition_reassignments, FOR_CLIENTS, 0},
     {API_LIST_PARTITION_REASSIGNMENTS, handle_list_partition_reassignments, FOR_CLIENTS, 0},
+    {API_LIST_TRANSACTIONS, handle_list_transactions, FOR_CLIENTS, 0},
     {API_UNREGISTER_BROKER, handle_unregister_broker, FOR_CLIENTS, 0},
     {API_UPDATE_FEATURES, handle_update_features, FOR_CLIENTS, 0},
     {API_DESCRIBE_QUORUM, handle_describe_quorum, FOR_CLIENTS, 0},
