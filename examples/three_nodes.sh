@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # A cluster of three nodes on this machine: forms it, writes on one mount, reads on another, kills the leader under load
 # and shows that the count is complete and in order. Needs what examples/quickstart.sh installs and builds.
-# The cluster goes on running in ~/topicfs-three (or the directory given); a second run begins with an empty one.
+# TOPICFS names another program than build's. The cluster goes on running in ~/topicfs-three (or the directory given); a second run begins with an empty one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 home=${1:-$HOME/topicfs-three}
-program=$PWD/build/broker/daemon/topicfs
+program=${TOPICFS:-$PWD/build/broker/daemon/topicfs}
 ports=(0 9192 9193 9194)
 nodes=127.0.0.1:${ports[1]},127.0.0.1:${ports[2]},127.0.0.1:${ports[3]}
 lines=${LINES_WRITTEN:-5000}

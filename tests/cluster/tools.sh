@@ -18,11 +18,17 @@ fi
 check 'the test program builds' javac -nowarn -d "$TEST_DIR/classes" -cp "$jars/*" "$cluster_dir/ClusterTools.java" \
     "$java_dir/Tool.java" "$java_dir/Checks.java"
 cluster_open 3
-cluster_start
+cluster_start auto.leader.rebalance.enable=false # Leaders move when the tools say so.
 make_topic tools 1
-head -c 300000 /dev/urandom | base64 > "$TEST_DIR/sent"
+head -c 3000000 /dev/urandom | base64 > "$TEST_DIR/sent"
 produce tools 0 < "$TEST_DIR/sent"
-java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx384M -Dlog4j2.level=ERROR -cp "$TEST_DIR/classes:$jars/*" \
-    ClusterTools "$BOOTSTRAP" "$TEST_DIR" tools 2> "$TEST_DIR/java.err" || checks_failed=$((checks_failed + 1))
+run_tools() {
+    java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx384M -Dlog4j2.level=ERROR -cp "$TEST_DIR/classes:$jars/*" \
+        ClusterTools "$BOOTSTRAP" "$TEST_DIR" tools "$@" 2>> "$TEST_DIR/java.err" || checks_failed=$((checks_failed + 1))
+}
+run_tools well "$(wc -l < "$TEST_DIR/sent")"
 check 'its records came through all of it' cmp "$TEST_DIR/sent" <(consume tools 0)
+member_stop 3
+run_tools without
+run_tools unregister
 finish
