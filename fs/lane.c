@@ -44,7 +44,8 @@ struct lane {
     /* A batch of this epoch was stored. Until then a leader that does not know the producer takes
      * whatever comes first (protocol facts (d), row 21), so only one batch is on its way. */
     bool proven;
-    bool broken; /* A number was used for a batch that will not come: a new epoch is due. */
+    bool deleted; /* The topic is gone: nothing waits any more. */
+    bool broken;  /* A number was used for a batch that will not come: a new epoch is due. */
     struct timer retry;
     int64_t retry_ms;
 };
@@ -95,6 +96,21 @@ static void leaders_changed(struct catalog_watcher *watcher, const struct catalo
     }
 }
 
+static void lane_end(struct lane *lane);
+
+/* Nobody will ever take them: those that wait end at once, those on their way as soon as they can
+ * be called back. */
+static void topic_gone(struct catalog_watcher *watcher, const struct catalog_topic *topic)
+{
+    struct lane_producer *producer = container_of(watcher, struct lane_producer, watcher);
+    list_for_each(link, &producer->all)
+    {
+        struct lane *lane = container_of(link, struct lane, member);
+        if (uuid_equals(&lane->inode->topic_id, &topic->id))
+            lane_end(lane);
+    }
+}
+
 /* ---- ids and epochs ---- */
 
 enum error lane_producer_new(struct tree *tree, struct lane_producer **ret_producer)
@@ -107,6 +123,7 @@ enum error lane_producer_new(struct tree *tree, struct lane_producer **ret_produ
     list_init(&producer->lanes);
     list_init(&producer->all);
     producer->watcher.topic_changed = leaders_changed;
+    producer->watcher.topic_deleted = topic_gone;
     catalog_watch(tree->broker->catalog, &producer->watcher);
     *ret_producer = producer;
     return ERROR_NONE;
@@ -234,6 +251,20 @@ static void batch_finish(struct lane *lane, struct lane_batch *batch, enum error
     executor_post(tree_executor(lane->tree), &batch->task);
 }
 
+static void lane_end(struct lane *lane)
+{
+    lane->deleted = true;
+    executor_timer_stop(tree_executor(lane->tree), &lane->retry);
+    for (struct list *link; (link = list_take(&lane->waiting)) != NULL;)
+        batch_finish(lane, batch_at(link), ERROR_STALE);
+    list_for_each(link, &lane->sent)
+    {
+        struct lane_batch *batch = batch_at(link);
+        if (batch->forward != NULL)
+            forward_end(batch->forward);
+    }
+}
+
 /* Back among those that wait, in order. */
 static void batch_put_back(struct lane *lane, struct lane_batch *batch)
 {
@@ -315,6 +346,8 @@ static void batch_answered(struct partition_append *append)
         lane->proven = true;
         lane->retry_ms = RETRY_FIRST_MS;
         batch_finish(lane, batch, ERROR_NONE);
+    } else if (lane->deleted && append->error != ERROR_INTERRUPTED) {
+        batch_finish(lane, batch, ERROR_STALE);
     } else if (append->error == ERROR_REQUEST_TIMED_OUT || append->error == ERROR_INTERRUPTED) {
         batch_finish(lane, batch, append->error); /* In the log: its number is taken. */
     } else {
@@ -435,6 +468,10 @@ void lane_submit(struct lane *lane, struct lane_batch *batch)
     batch->lane = lane;
     batch->number = lane->number_next++;
     batch->append.error = ERROR_NONE;
+    if (lane->deleted) {
+        batch_finish(lane, batch, ERROR_STALE);
+        return;
+    }
     list_push(&lane->waiting, &batch->link);
     lane_pump(lane);
 }

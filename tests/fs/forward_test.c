@@ -107,6 +107,28 @@ static void a_leader_that_hangs_is_waited_for_so_long(void **state)
     elsewhere_end(&e);
 }
 
+/* The topic goes while a write waits for its leader, or for an answer: ESTALE at once. */
+static void a_deleted_topic_is_not_waited_for(void **state)
+{
+    struct elsewhere e;
+    struct writing writing;
+    static const enum calls_mode modes[] = {CALLS_REFUSED, CALLS_HANG, CALLS_LOSE_ANSWERS};
+    elsewhere_start(&e, *state, "timeo=5");
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        fixture_topic(*state, "orders", 1);
+        write_start(&e, &writing, "lost\n");
+        e.mode = modes[i];
+        simulated_executor_run_for(e.far->executor, 1000);
+        assert_int_equal(writing.request->answers, 0);
+        assert_int_equal(kernel_rmdir(&e.kernel, "orders"), 0);
+        simulated_executor_run_for(e.far->executor, 10);
+        assert_int_equal(writing.request->answers, 1);
+        assert_int_equal(write_end(&e, &writing), ESTALE);
+        e.mode = CALLS_WORK;
+    }
+    elsewhere_end(&e);
+}
+
 /* The mount ends while a leader hangs: the writer is let go at once. */
 static void the_mount_ends_while_a_leader_hangs(void **state)
 {
@@ -152,6 +174,7 @@ int main(void)
         WITH_BROKER(a_lost_answer_stores_nothing_twice),
         WITH_BROKER(a_write_waits_for_a_connection),
         WITH_BROKER(a_leader_that_hangs_is_waited_for_so_long),
+        WITH_BROKER(a_deleted_topic_is_not_waited_for),
         WITH_BROKER(the_mount_ends_while_a_leader_hangs),
         WITH_BROKER(fsync_asks_the_leader),
     };
