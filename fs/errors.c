@@ -7,22 +7,17 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { PATH_SHOWN_BYTES = 512, REASON_SHOWN_BYTES = 512 };
 
 void errors_add(struct error_list *list, int64_t now_ms, const char *verb, const char *path,
                 enum error error, const char *reason)
 {
-    struct tm when;
-    time_t seconds = (time_t)(now_ms / 1000);
-    char stamp[32] = "-", shown_path[PATH_SHOWN_BYTES], shown_reason[REASON_SHOWN_BYTES];
-    if (gmtime_r(&seconds, &when) != NULL)
-        (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &when);
+    char stamp[TIME_TEXT_BYTES], shown_path[PATH_SHOWN_BYTES], shown_reason[REASON_SHOWN_BYTES];
     if (reason == NULL)
         reason = error_text(error);
     struct text line = {0};
-    text_add(&line, "%s\t%s\t%s\t%s\t%s", stamp, verb,
+    text_add(&line, "%s\t%s\t%s\t%s\t%s", text_time(now_ms, stamp), verb,
              report_escape(path, strlen(path), shown_path, sizeof shown_path),
              strerrorname_np(error_to_errno(error)),
              report_escape(reason, strlen(reason), shown_reason, sizeof shown_reason));

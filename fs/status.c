@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the node says of itself: .health, .errors, .brokers/ and .cluster/. */
+/* What the node says of itself: .health, .errors and .brokers/. */
 #include "base/memory.h"
 #include "base/report.h"
 #include "fs/name.h"
@@ -43,33 +43,68 @@ static void count_unwell(void *context, struct partition *partition)
 /* More than a person reads; the sums are in the line before them. */
 enum { HEALTH_PARTITIONS_MAX = 1000 };
 
-static void add_partition_health(struct text *text, const struct catalog_topic *topic,
-                                 const struct catalog_partition *partition)
-{
-    uint32_t wanted = partition->replica_count - partition->adding_count;
-    if (partition->leader < 0)
-        text_add(text, "offline: %s/%d has no leader\n", topic->name, partition->index);
-    else if (partition->isr_count < wanted)
-        text_add(text, "under-replicated: %s/%d has %u of %u replicas in sync\n", topic->name,
-                 partition->index, partition->isr_count, wanted);
-}
-
 struct health {
     struct text *text;
-    const struct catalog *catalog;
+    const struct broker *broker;
     uint32_t left;
+    uint32_t offline, under_replicated; /* The others: a partition is told of once. */
 };
+
+static bool count_topic_health(void *context, const struct catalog_topic *topic)
+{
+    struct health *health = context;
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        struct catalog_partition partition;
+        if (!catalog_partition_find(health->broker->catalog, topic, (int32_t)i, &partition))
+            continue;
+        health->offline += partition.leader < 0;
+        health->under_replicated +=
+            partition.leader >= 0 && cluster_partition_under_replicated(&partition);
+    }
+    return true;
+}
+
+static void add_since(const struct health *health, const struct catalog_topic *topic, int32_t index)
+{
+    char when[TIME_TEXT_BYTES];
+    int64_t since_ms =
+        health->broker->cluster_view == NULL
+            ? -1
+            : cluster_view_unwell_since(health->broker->cluster_view, &topic->id, index);
+    if (since_ms >= 0)
+        text_add(health->text, " since %s", text_time(since_ms, when));
+    text_add(health->text, "\n");
+}
+
+/* "offline: orders/0 since 2026-08-23T10:00:00Z", "under-replicated: orders/0 2 of 3 in sync: 1,3
+ * since ...". */
+static bool add_partition_health(const struct health *health, const struct catalog_topic *topic,
+                                 const struct catalog_partition *partition)
+{
+    struct text *text = health->text;
+    uint32_t wanted = partition->replica_count - partition->adding_count;
+    bool under_replicated = cluster_partition_under_replicated(partition);
+    if (partition->leader < 0) {
+        text_add(text, "offline: %s/%d has no leader", topic->name, partition->index);
+    } else if (under_replicated) {
+        text_add(text, "under-replicated: %s/%d has %u of %u replicas in sync: ", topic->name,
+                 partition->index, partition->isr_count, wanted);
+        for (uint32_t i = 0; i < partition->isr_count; i++)
+            text_add(text, "%s%d", i > 0 ? "," : "", partition->isr[i]);
+    } else {
+        return false;
+    }
+    add_since(health, topic, partition->index);
+    return true;
+}
 
 static bool add_topic_health(void *context, const struct catalog_topic *topic)
 {
     struct health *health = context;
     for (uint32_t i = 0; i < topic->partition_count && health->left > 0; i++) {
         struct catalog_partition partition;
-        if (!catalog_partition_find(health->catalog, topic, (int32_t)i, &partition))
-            continue;
-        size_t before = health->text->size;
-        add_partition_health(health->text, topic, &partition);
-        health->left -= health->text->size > before;
+        if (catalog_partition_find(health->broker->catalog, topic, (int32_t)i, &partition))
+            health->left -= add_partition_health(health, topic, &partition);
     }
     return health->left > 0;
 }
@@ -78,6 +113,9 @@ static bool add_topic_health(void *context, const struct catalog_topic *topic)
 static void add_cluster_health(struct text *text, struct broker *broker)
 {
     uint32_t offline = 0, under_replicated = 0;
+    const struct catalog_node *self = catalog_node_find(broker->catalog, broker->node_id);
+    if (self != NULL && self->fenced)
+        text_add(text, "fenced: the controller does not hear this node: it leads nothing\n");
     if (broker_controller_id(broker) < 0)
         text_add(text, "degraded: cut off from the controller: reads of committed local records "
                        "go on, writes wait\n");
@@ -85,9 +123,10 @@ static void add_cluster_health(struct text *text, struct broker *broker)
         cluster_view_partitions(broker->cluster_view, &offline, &under_replicated);
     if (offline == 0 && under_replicated == 0)
         return;
-    struct health health = {text, broker->catalog, HEALTH_PARTITIONS_MAX};
-    text_add(text, "degraded: %u partition%s without a leader, %u under-replicated\n", offline,
-             offline == 1 ? "" : "s", under_replicated);
+    struct health health = {text, broker, HEALTH_PARTITIONS_MAX, 0, 0};
+    catalog_topic_each(broker->catalog, count_topic_health, &health);
+    text_add(text, "degraded: %u partition%s without a leader, %u under-replicated\n",
+             health.offline, health.offline == 1 ? "" : "s", health.under_replicated);
     catalog_topic_each(broker->catalog, add_topic_health, &health);
 }
 
@@ -157,12 +196,6 @@ static void node_state_render(struct node_op *op)
                         : node->draining      ? "draining"
                                               : "online";
     text_add(&op->text, "%s\n", state);
-    node_op_done(op, ERROR_NONE);
-}
-
-static void node_version_render(struct node_op *op)
-{
-    text_add(&op->text, "%s\n", TOPICFS_VERSION);
     node_op_done(op, ERROR_NONE);
 }
 
@@ -296,7 +329,6 @@ STATUS_FILE(node_host_class, "broker-host", node_host_render);
 STATUS_FILE(node_port_class, "broker-port", node_port_render);
 STATUS_FILE(node_rack_class, "broker-rack", node_rack_render);
 STATUS_FILE(node_state_class, "broker-state", node_state_render);
-STATUS_FILE(node_version_class, "broker-version", node_version_render);
 STATUS_FILE(broker_version_class, "node-version", broker_version_render);
 STATUS_FILE(node_uptime_class, "broker-uptime", node_uptime_render);
 STATUS_FILE(node_leaders_class, "broker-leaders", node_leaders_render);
@@ -377,81 +409,4 @@ const struct inode_class brokers_class = {
     .mode = S_IFDIR | 0555,
     .lookup = brokers_lookup,
     .list = brokers_list,
-};
-
-/* ---- .cluster/ ---- */
-
-static void cluster_id_render(struct node_op *op)
-{
-    char text[UUID_TEXT_BYTES];
-    struct uuid id = catalog_cluster_id(op->op.tree->broker->catalog);
-    uuid_to_text(&id, text);
-    text_add(&op->text, "%s\n", text);
-    node_op_done(op, ERROR_NONE);
-}
-
-static void cluster_controller_render(struct node_op *op)
-{
-    text_add(&op->text, "%d\n", broker_controller_id(op->op.tree->broker));
-    node_op_done(op, ERROR_NONE);
-}
-
-static void cluster_topics_render(struct node_op *op)
-{
-    text_add(&op->text, "%u\n", catalog_topic_count(op->op.tree->broker->catalog));
-    node_op_done(op, ERROR_NONE);
-}
-
-static void cluster_partitions_render(struct node_op *op)
-{
-    text_add(&op->text, "%u\n", catalog_partition_count(op->op.tree->broker->catalog));
-    node_op_done(op, ERROR_NONE);
-}
-
-static void add_event(void *context, const struct cluster_event *event)
-{
-    text_add(context, "%lld\t%s\n", (long long)event->wall_clock_ms, event->text);
-}
-
-static void cluster_events_render(struct node_op *op)
-{
-    const struct cluster_view *view = op->op.tree->broker->cluster_view;
-    text_add(&op->text, "time\tevent\n");
-    if (view != NULL)
-        cluster_view_event_each(view, add_event, &op->text);
-    node_op_done(op, ERROR_NONE);
-}
-
-STATUS_FILE(cluster_events_class, "cluster-events", cluster_events_render);
-STATUS_FILE(cluster_id_class, "cluster-id", cluster_id_render);
-STATUS_FILE(cluster_controller_class, "cluster-controller", cluster_controller_render);
-STATUS_FILE(cluster_topics_class, "cluster-topics", cluster_topics_render);
-STATUS_FILE(cluster_partitions_class, "cluster-partitions", cluster_partitions_render);
-
-static const struct fixed_entry cluster_entries[] = {
-    {"controller", &cluster_controller_class, false},
-    {"events", &cluster_events_class, false},
-    {"id", &cluster_id_class, false},
-    {"partitions", &cluster_partitions_class, false},
-    {"topics", &cluster_topics_class, false},
-    {"version", &node_version_class, false},
-    {NULL, NULL, false},
-};
-
-static void cluster_lookup(struct node_op *op)
-{
-    fixed_only_lookup(op, cluster_entries);
-}
-
-static void cluster_list(struct node_op *op)
-{
-    fixed_list(op, cluster_entries);
-    node_op_done(op, ERROR_NONE);
-}
-
-const struct inode_class cluster_class = {
-    .name = "cluster",
-    .mode = S_IFDIR | 0555,
-    .lookup = cluster_lookup,
-    .list = cluster_list,
 };

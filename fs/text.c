@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Room for `size` more bytes and the NUL. */
 static bool text_reserve(struct text *text, size_t size)
@@ -57,4 +58,14 @@ void text_done(struct text *text)
 {
     memory_free(text->bytes);
     *text = (struct text){0};
+}
+
+const char *text_time(int64_t wall_clock_ms, char out[TIME_TEXT_BYTES])
+{
+    time_t seconds = (time_t)(wall_clock_ms / 1000);
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(out, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        memcpy(out, "-", sizeof "-");
+    return out;
 }

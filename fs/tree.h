@@ -82,7 +82,7 @@ extern const struct inode_class health_class;       /* fs/status.c */
 extern const struct inode_class help_class;         /* fs/help.c */
 extern const struct inode_class errors_class;       /* fs/status.c */
 extern const struct inode_class brokers_class;      /* fs/status.c */
-extern const struct inode_class cluster_class;      /* fs/status.c */
+extern const struct inode_class cluster_class;      /* fs/cluster_files.c */
 extern const struct inode_class groups_class;       /* fs/groups.c */
 
 /* The catalog's entry of a topic inode, or of anything inside one; NULL when it was deleted. */

@@ -111,6 +111,7 @@ TESTED_ELSEWHERE = {
     "broker/net/listener.c": PORT,
     "broker/net/loop.c": PORT,
     "fs/append.c": MOUNT,
+    "fs/cluster_files.c": "tests/cluster/views.sh; tests/fs/ops_memory_test.c",
     "fs/config_files.c": MOUNT,
     "fs/group_offsets.c": MOUNT,
     "fs/groups.c": MOUNT,

@@ -29,6 +29,8 @@ struct known_partition {
     int32_t leader;
     bool recovering;
     bool reassigning;
+    enum { PARTITION_WELL, PARTITION_UNDER_REPLICATED, PARTITION_LEADERLESS } condition;
+    int64_t since_ms; /* Wall clock; of the condition. */
 };
 
 struct known_topic {
@@ -232,12 +234,34 @@ static void compare_nodes(struct cluster_view *view)
 
 /* ---- partitions ---- */
 
-static struct known_partition partition_now(const struct catalog_partition *partition)
+static bool contains(const int32_t *ids, uint32_t count, int32_t id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+bool cluster_partition_under_replicated(const struct catalog_partition *partition)
+{
+    uint32_t in_sync = 0;
+    for (uint32_t i = 0; i < partition->isr_count; i++)
+        in_sync += !contains(partition->adding, partition->adding_count, partition->isr[i]);
+    return in_sync < partition->replica_count - partition->adding_count;
+}
+
+static struct known_partition partition_now(const struct cluster_view *view,
+                                            const struct catalog_partition *partition)
 {
     return (struct known_partition){
         .leader = partition->leader,
         .recovering = partition->recovering,
         .reassigning = partition->adding_count > 0 || partition->removing_count > 0,
+        .condition = partition->leader < 0                           ? PARTITION_LEADERLESS
+                     : cluster_partition_under_replicated(partition) ? PARTITION_UNDER_REPLICATED
+                                                                     : PARTITION_WELL,
+        .since_ms = executor_wall_clock_ms(view->executor),
     };
 }
 
@@ -267,7 +291,9 @@ static void compare_partition(struct cluster_view *view, const struct catalog_to
                               struct known_partition *known)
 {
     struct known_partition was = *known;
-    *known = partition_now(partition);
+    *known = partition_now(view, partition);
+    if (known->condition == was.condition)
+        known->since_ms = was.since_ms;
     if (known->leader != was.leader) {
         view->leaders_lost += known->leader < 0;
         view->leaders_moved += known->leader >= 0;
@@ -311,7 +337,7 @@ static struct known_topic *topic_make(struct cluster_view *view, const struct ca
             ASSERT(found);
             known->partitions[i] = old != NULL && i < old->partition_count
                                        ? old->partitions[i]
-                                       : partition_now(&partition);
+                                       : partition_now(view, &partition);
         }
     }
     if (old != NULL)
@@ -376,24 +402,6 @@ static void applied(struct catalog_watcher *watcher, int64_t index)
 
 /* ---- counting ---- */
 
-static bool contains(const int32_t *ids, uint32_t count, int32_t id)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (ids[i] == id)
-            return true;
-    }
-    return false;
-}
-
-/* Replicas being added have not been in sync yet (KIP-455). */
-static bool under_replicated(const struct catalog_partition *partition)
-{
-    uint32_t in_sync = 0;
-    for (uint32_t i = 0; i < partition->isr_count; i++)
-        in_sync += !contains(partition->adding, partition->adding_count, partition->isr[i]);
-    return in_sync < partition->replica_count - partition->adding_count;
-}
-
 static void count_partition(struct cluster_view *view, const struct catalog_partition *partition)
 {
     struct known_node *leader = node_find(view, partition->leader);
@@ -405,7 +413,7 @@ static void count_partition(struct cluster_view *view, const struct catalog_part
             node->replicas++;
     }
     view->offline += partition->leader < 0;
-    view->under_replicated += under_replicated(partition);
+    view->under_replicated += cluster_partition_under_replicated(partition);
 }
 
 static bool count_topic(void *context, const struct catalog_topic *topic)
@@ -444,6 +452,16 @@ void cluster_view_partitions(struct cluster_view *view, uint32_t *ret_offline,
     count_again(view);
     *ret_offline = view->offline;
     *ret_under_replicated = view->under_replicated;
+}
+
+int64_t cluster_view_unwell_since(const struct cluster_view *view, const struct uuid *topic_id,
+                                  int32_t index)
+{
+    const struct known_topic *known = topic_find(view, topic_id);
+    if (known == NULL || index < 0 || (uint32_t)index >= known->partition_count ||
+        known->partitions[index].condition == PARTITION_WELL)
+        return -1;
+    return known->partitions[index].since_ms;
 }
 
 const char *cluster_node_state_text(enum cluster_node_state state)

@@ -101,6 +101,15 @@ bool cluster_view_node(struct cluster_view *view, int32_t node_id,
 void cluster_view_partitions(struct cluster_view *view, uint32_t *ret_offline,
                              uint32_t *ret_under_replicated);
 
+/* Fewer of its replicas are in sync than there are; those being added do not count (KIP-455). */
+bool cluster_partition_under_replicated(const struct catalog_partition *partition);
+
+/* Since when (this node's wall clock) the partition has had no leader, or has been
+ * under-replicated, whichever it is now; at the earliest since the view was made. -1: neither, or
+ * not known. */
+int64_t cluster_view_unwell_since(const struct cluster_view *view, const struct uuid *topic_id,
+                                  int32_t index);
+
 /* Oldest first. */
 void cluster_view_event_each(const struct cluster_view *view,
                              void (*each)(void *context, const struct cluster_event *event),

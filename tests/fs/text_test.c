@@ -36,11 +36,22 @@ static void a_refusal_is_sticky(void **state)
     text_done(&text);
 }
 
+/* Seconds of UTC, as `.errors` and `.health` have them, of any year. */
+static void times_are_utc(void **state)
+{
+    char out[TIME_TEXT_BYTES];
+    (void)state;
+    assert_string_equal(text_time(0, out), "1970-01-01T00:00:00Z");
+    assert_string_equal(text_time(1787479200999, out), "2026-08-23T10:00:00Z");
+    assert_string_equal(text_time(INT64_MAX, out), "292278994-08-17T07:12:55Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_follow_one_another),
         cmocka_unit_test(a_refusal_is_sticky),
+        cmocka_unit_test(times_are_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,9 +341,31 @@ static void every_refused_allocation_is_survived(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A partition's trouble has a beginning, that of what it is now; a well one has none. */
+static void trouble_has_a_beginning(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid id = {{7}};
+    add_topic(f, "orders", 7, 3); /* On 1 and 2; 2 and 3; 3 and 1. */
+    assert_int_equal(cluster_view_unwell_since(f->view, &id, 0), -1);
+    simulated_executor_run_for(f->simulated, 1000);
+    int64_t first_ms = executor_wall_clock_ms(f->executor);
+    fence(f, 1, true);
+    simulated_executor_run_for(f->simulated, 1000);
+    int64_t second_ms = executor_wall_clock_ms(f->executor);
+    fence(f, 2, true);
+    simulated_executor_run_for(f->simulated, 1000);
+    assert_int_equal(cluster_view_unwell_since(f->view, &id, 0), second_ms);
+    assert_int_equal(cluster_view_unwell_since(f->view, &id, 1), second_ms);
+    assert_int_equal(cluster_view_unwell_since(f->view, &id, 2), first_ms);
+    assert_int_equal(cluster_view_unwell_since(f->view, &id, 3), -1);
+    assert_int_equal(cluster_view_unwell_since(f->view, &(struct uuid){{9}}, 0), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(trouble_has_a_beginning, setup, teardown),
         TEST(the_present_is_no_event),
         TEST(nodes_are_shown),
         TEST(missing_leaders_and_replicas_are_counted),
