@@ -21,6 +21,16 @@ int memory_fault_fired(void)
     return atomic_load(&fault_fired);
 }
 
+long memory_fault_pause(void)
+{
+    return atomic_exchange(&fault_countdown, -1);
+}
+
+void memory_fault_resume(long countdown)
+{
+    atomic_store(&fault_countdown, countdown);
+}
+
 static int refused(void)
 {
     if (atomic_load_explicit(&fault_countdown, memory_order_relaxed) < 0)

@@ -59,6 +59,23 @@ static void the_armed_request_is_refused_once(void **state)
     memory_free(third);
 }
 
+/* In a pause nothing is counted, and what was armed comes behind it. */
+static void a_pause_is_not_counted(void **state)
+{
+    (void)state;
+    memory_fault_arm(0);
+    long countdown = memory_fault_pause();
+    void *first = memory_allocate(1);
+    assert_non_null(first);
+    memory_fault_resume(countdown);
+    assert_null(memory_allocate(1));
+    assert_int_equal(memory_fault_fired(), 1);
+    memory_fault_resume(memory_fault_pause());
+    assert_int_equal(memory_fault_fired(), 1);
+    memory_fault_arm(-1);
+    memory_free(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -66,6 +83,7 @@ int main(void)
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(copied_text_is_terminated),
         cmocka_unit_test(the_armed_request_is_refused_once),
+        cmocka_unit_test(a_pause_is_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 /* Calls that arrive at the fixture's own handlers. */
 #include "elsewhere_fixture.h"
 
+#include "base/memory.h"
+
 #include <cmocka.h>
 
 enum { NEAR_NODE = 7, POLL_MS = 1 };
@@ -47,18 +49,22 @@ static void passage_poll(struct timer *timer)
     }
     if (!passage->sent) {
         struct call *call = passage->call;
+        long countdown = memory_fault_pause(); /* The other node has memory. */
         void *body =
             exchange_begin(e->far, &passage->exchange, (int16_t)call->api->key, call->version);
         memcpy(body, call->body, call->api->request.size);
         passage->exchange.request.requester.peer_node_id = NEAR_NODE;
         passage->sent = true;
         exchange_start(e->far, &passage->exchange);
+        memory_fault_resume(countdown);
     }
     if (passage->exchange.done == 0) {
         executor_timer_start(executor_of(e), timer, POLL_MS);
         return;
     }
+    long countdown = memory_fault_pause();
     void *answer = exchange_answer(&passage->exchange);
+    memory_fault_resume(countdown);
     list_remove(&passage->link);
     list_push(&e->over, &passage->link);
     if (passage->call == NULL)
@@ -70,7 +76,9 @@ static void passage_poll(struct timer *timer)
         return;
     }
     passage->call->response = answer;
+    countdown = memory_fault_pause();
     passage->call->frame = buffer_new(1);
+    memory_fault_resume(countdown);
     assert_non_null(passage->call->frame);
     passage_end(passage, ERROR_NONE);
 }

@@ -2,7 +2,7 @@
 /* The mount's operations when memory runs out: the Nth allocation is refused, for every N. Each
  * answers an error, once, leaves nothing behind, and does its work when tried again. */
 #include "base/memory.h"
-#include "fs/kernel_fixture.h"
+#include "elsewhere_fixture.h"
 
 #include <cmocka.h>
 #include <fcntl.h>
@@ -88,12 +88,16 @@ static int read_small_files(struct kernel *kernel)
                                         ".errors",
                                         ".config",
                                         ".cluster/id",
+                                        ".cluster/quorum",
+                                        ".cluster/features",
                                         ".brokers/1/state",
                                         "orders/.info",
                                         "orders/.config/retention.ms",
                                         "orders/.config/partitions",
                                         ".groups/billing/.lag",
                                         ".groups/billing/.state",
+                                        ".groups/billing/.members",
+                                        ".groups/billing/.coordinator",
                                         ".groups/billing/orders/0"};
     int error = 0;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && error == 0; i++)
@@ -149,6 +153,22 @@ static int commit_offset(struct kernel *kernel)
     return store(kernel, ".groups/billing/orders/0", "end\n");
 }
 
+static int step_offset(struct kernel *kernel)
+{
+    return store(kernel, ".groups/billing/orders/0", "-1\n");
+}
+
+static int make_and_delete_group(struct kernel *kernel)
+{
+    int error = kernel_mkdir_in(kernel, ".groups", "made");
+    if (error == EEXIST) /* By the try whose answer got no memory. */
+        error = 0;
+    if (error != 0)
+        return error;
+    error = kernel_rmdir_in(kernel, ".groups", "made");
+    return error == ENOENT ? 0 : error;
+}
+
 static int be_refused(struct kernel *kernel)
 {
     int error = store(kernel, "orders/.config/retention.ms", "soon\n");
@@ -187,28 +207,8 @@ static void sweep(struct kernel *kernel, deed act, size_t number)
 /* A group with an offset. */
 static void make_group(struct kernel *kernel)
 {
-    fuse_ino_t groups;
-    assert_int_equal(kernel_path(kernel, ".groups", &groups), 0);
-    struct fuse_req *request = request_new(kernel);
-    kernel->ops.mkdir(request, groups, "billing", 0777);
-    assert_int_equal(request_finish(request), 0);
-    kernel_forget(kernel, request->entry.ino);
-    request_free(request);
-    kernel_forget(kernel, groups);
-    size_t count;
-    fuse_ino_t topic;
-    assert_int_equal(kernel_path(kernel, ".groups/billing/orders", &topic), 0);
-    request = request_new(kernel);
-    struct fuse_file_info info = {.flags = O_WRONLY | O_CREAT};
-    kernel->ops.create(request, topic, "0", 0666, &info);
-    assert_int_equal(request_finish(request), 0);
-    fuse_ino_t node = request->entry.ino;
-    info = request->info;
-    request_free(request);
-    assert_int_equal(kernel_write(kernel, node, &info, "end\n", &count), 0);
-    kernel_release(kernel, node, &info);
-    kernel_forget(kernel, node);
-    kernel_forget(kernel, topic);
+    assert_int_equal(kernel_mkdir_in(kernel, ".groups", "billing"), 0);
+    assert_int_equal(kernel_create(kernel, ".groups/billing/orders", "0", "end\n"), 0);
 }
 
 /* One topic with two records, and the mount. */
@@ -223,10 +223,20 @@ static void begin(struct kernel *kernel, struct broker_fixture *f)
 static void operations_survive_refused_memory(void **state)
 {
     struct kernel kernel;
-    static const deed deeds[] = {make_topic,       add_partition,        append_lines,
-                                 read_records,     append_tail_and_sync, read_view,
-                                 read_small_files, list_directories,     look_at_attributes,
-                                 alter_config,     commit_offset,        be_refused};
+    static const deed deeds[] = {make_topic,
+                                 add_partition,
+                                 append_lines,
+                                 read_records,
+                                 append_tail_and_sync,
+                                 read_view,
+                                 read_small_files,
+                                 list_directories,
+                                 look_at_attributes,
+                                 alter_config,
+                                 commit_offset,
+                                 step_offset,
+                                 make_and_delete_group,
+                                 be_refused};
     begin(&kernel, *state);
     make_group(&kernel);
     for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++)
@@ -247,11 +257,31 @@ static void writes_in_a_cluster_survive_refused_memory(void **state)
     kernel_umount(&kernel);
 }
 
+/* Leaders and coordinators are another node: everything is asked of it. */
+static void operations_elsewhere_survive_refused_memory(void **state)
+{
+    struct elsewhere e;
+    static const deed deeds[] = {append_lines,      append_tail_and_sync, read_records,
+                                 read_view,         read_small_files,     list_directories,
+                                 commit_offset,     step_offset,          make_and_delete_group,
+                                 look_at_attributes};
+    fixture_topic(*state, "__consumer_offsets", 3);
+    fixture_topic(*state, "orders", 1);
+    fixture_append(*state, "orders", 0, 3, -1);
+    elsewhere_start(&e, *state, "timeo=1");
+    make_group(&e.kernel);
+    for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++)
+        sweep(&e.kernel, deeds[i], i);
+    assert_true(e.calls > 0);
+    elsewhere_end(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(operations_survive_refused_memory),
         WITH_BROKER(writes_in_a_cluster_survive_refused_memory),
+        WITH_BROKER(operations_elsewhere_survive_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
