@@ -103,6 +103,30 @@ static bool make(struct voters *voters, enum quorum_change_kind kind, int32_t no
     return true;
 }
 
+static bool lives(const struct voters *voters, int32_t node_id)
+{
+    const struct catalog_node *node = known(voters, node_id);
+    return node_id == voters->options->self || (node != NULL && !node->fenced);
+}
+
+/* Whether a majority of the voters is there when this one votes no more: a change that takes a
+ * living voter away while another is gone might never be committed, and nothing after it. Of two
+ * living voters both stay: if only the one that goes has stored that it does, it neither stands for
+ * election nor votes for the other, whose log is shorter. */
+static bool majority_left(const struct voters *voters, int32_t node_id)
+{
+    uint32_t left = 0;
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < voters->count; i++) {
+        int32_t id = voters->members[i].node_id;
+        if (voters->members[i].role != QUORUM_VOTER || id == node_id)
+            continue;
+        left++;
+        alive += lives(voters, id);
+    }
+    return 2 * alive > left && (left > 1 || !lives(voters, node_id));
+}
+
 /* ---- the rules ---- */
 
 /* Another voter that could lead; -1: none. */
@@ -203,14 +227,21 @@ static bool retires(const struct voters *voters, int32_t node_id)
            (node->draining || away_ms(voters, node_id) >= voters->options->replace_ms);
 }
 
-/* Only for another that takes the vote over. */
+/* Only for another that takes the vote over: before it, when the voter is alive, so that at no time
+ * fewer may fail; after it, when the voter is gone and counts for nothing but the majority. */
 static bool replace_voter(struct voters *voters)
 {
-    if (best_standby(voters) < 0)
-        return false;
+    int32_t substitute = best_standby(voters);
     for (uint32_t i = 0; i < voters->count; i++) {
         int32_t id = voters->members[i].node_id;
         if (voters->members[i].role != QUORUM_VOTER || !retires(voters, id))
+            continue;
+        bool surplus = voter_count(voters) > wanted_voters(voters);
+        if (substitute < 0 && !surplus)
+            continue;
+        if (lives(voters, id) && !surplus)
+            return make(voters, QUORUM_ASSIGN_VOTER, substitute);
+        if (!majority_left(voters, id))
             continue;
         if (id != voters->options->self)
             return make(voters, QUORUM_ASSIGN_STANDBY, id);
@@ -241,7 +272,7 @@ static bool demote(struct voters *voters)
         if (least < 0 || serves(voters, least) || !serves(voters, id))
             least = id;
     }
-    return least >= 0 && make(voters, QUORUM_ASSIGN_STANDBY, least);
+    return least >= 0 && majority_left(voters, least) && make(voters, QUORUM_ASSIGN_STANDBY, least);
 }
 
 bool voters_plan(const struct voters_options *options, const struct quorum_member *members,
