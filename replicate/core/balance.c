@@ -18,6 +18,7 @@ struct place {
     int32_t id;
     const char *rack; /* "": none. Borrowed from the catalog. */
     bool leaves;      /* Draining. */
+    bool away;        /* Fenced. */
     bool takes;       /* May be given replicas and leaders. */
     uint32_t replicas;
     uint32_t preferred; /* Partitions it is the first replica of. */
@@ -58,6 +59,7 @@ static void take_node(void *context, const struct catalog_node *node)
     place->id = node->id;
     place->rack = node->rack;
     place->leaves = node->draining;
+    place->away = node->fenced;
     place->takes = !node->fenced && !node->draining && !node->shutting_down;
     plan->taking_count += place->takes;
     plan->calm = plan->calm && (place->takes || place->leaves);
@@ -235,23 +237,61 @@ static void put(struct plan *plan, struct catalog_assignment *target, uint32_t a
     taker->preferred += at == 0;
 }
 
+/* What the partition is to have, also when a reassignment is under way. */
+static struct catalog_assignment intended(const struct catalog_partition *partition)
+{
+    struct catalog_assignment target = {.replica_count = 0};
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if (!contains(partition->removing, partition->removing_count, partition->replicas[i]))
+            target.replicas[target.replica_count++] = partition->replicas[i];
+    }
+    return target;
+}
+
+/* A reassignment ends when all it leaves are in sync: never, when one of them is on a node that is
+ * to be empty and is not there, and it should not, when it brings one onto such a node. */
+static bool waits_for_leaving(struct plan *plan, const struct catalog_partition *partition)
+{
+    struct catalog_assignment target = intended(partition);
+    for (uint32_t i = 0; i < target.replica_count; i++) {
+        int32_t id = target.replicas[i];
+        const struct place *place = place_find(plan, id);
+        if (must_leave(plan, id) && (place == NULL || place->away ||
+                                     contains(partition->adding, partition->adding_count, id)))
+            return true;
+    }
+    return false;
+}
+
+static void leave_out(struct catalog_assignment *target, uint32_t at)
+{
+    memmove(target->replicas + at, target->replicas + at + 1,
+            (target->replica_count - at - 1) * sizeof target->replicas[0]);
+    target->replica_count--;
+}
+
 static void drain(struct plan *plan, const struct catalog_topic *topic,
                   const struct catalog_partition *partition)
 {
-    struct catalog_assignment target = present(partition);
+    struct catalog_assignment target = intended(partition);
     bool changed = false;
-    if (reassigning(partition))
+    if (reassigning(partition) && !waits_for_leaving(plan, partition))
         return;
     for (uint32_t i = 0; i < target.replica_count; i++) {
-        if (!must_leave(plan, target.replicas[i]))
+        int32_t id = target.replicas[i];
+        if (!must_leave(plan, id))
             continue;
         struct place *taker = partition->leader < 0 ? NULL : best_for(plan, &target, i);
-        if (taker == NULL) {
-            plan->stuck_node_id = target.replicas[i];
-            continue;
+        if (taker != NULL) {
+            put(plan, &target, i, taker);
+            changed = true;
+        } else if (contains(partition->adding, partition->adding_count, id) &&
+                   partition->removing_count == 0 && target.replica_count > 1) {
+            leave_out(&target, i--); /* One more was wanted, and nobody can be it. */
+            changed = true;
+        } else {
+            plan->stuck_node_id = id;
         }
-        put(plan, &target, i, taker);
-        changed = true;
     }
     if (changed)
         add_move(plan, topic, partition, &target);

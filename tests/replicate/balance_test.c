@@ -201,6 +201,59 @@ static void a_drain_without_room_is_said(void **state)
     assert_int_equal(f->stuck_node_id, 2);
 }
 
+static void reassign(struct fixture *f, int32_t index, const char *replicas)
+{
+    struct catalog_assignment target = {.replica_count = 0};
+    for (; *replicas != '\0'; replicas++)
+        if (*replicas != ',')
+            target.replicas[target.replica_count++] = *replicas - '0';
+    const struct catalog_topic *topic =
+        catalog_topic_find(f->cluster.nodes[0].catalog, slice_of("orders"));
+    struct catalog_command command = {.kind = CATALOG_REASSIGN,
+                                      .topic_id = topic->id,
+                                      .partition = {.index = index},
+                                      .assignments = &target,
+                                      .assignment_count = 1};
+    assert_int_equal(cluster_apply(&f->cluster, &command).error, ERROR_NONE);
+}
+
+/* What moves to a node that then drains, or is gone, moves on to another; where there is no other,
+ * a replica more is not insisted on. */
+static void a_move_to_a_node_that_leaves_is_redirected(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const replicas[] = {"1,2", "1,2", "1,2,3,5"};
+    add_nodes(f, 1, 5);
+    cluster_topic(&f->cluster, "orders", replicas, 3);
+    reassign(f, 0, "1,4");
+    reassign(f, 1, "1,2,4");
+    reassign(f, 2, "1,2,3,5,4");
+    drain(f, 4);
+    f->options.spread = false;
+    plan(f);
+    assert_string_equal(planned(f), "0:1,3 1:1,2,5 2:1,2,3,5");
+    carry_out(f);
+    assert_int_equal(replicas_of(f, 4), 0);
+}
+
+/* Another replica was on its way when the node went: without it that never ends. */
+static void a_move_that_waits_for_a_dead_node_goes_on_without_it(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const replicas[] = {"1,2"};
+    add_nodes(f, 1, 4);
+    cluster_topic(&f->cluster, "orders", replicas, 1);
+    reassign(f, 0, "1,2,3");
+    drain(f, 2);
+    f->options.spread = false;
+    plan(f);
+    assert_int_equal(f->count, 0); /* It is there yet: one after the other. */
+    struct catalog_command fence = {.kind = CATALOG_NODE_FENCE, .node_id = 2, .fenced = true};
+    assert_int_equal(cluster_apply(&f->cluster, &fence).error, ERROR_NONE);
+    plan(f);
+    assert_string_equal(planned(f), "0:1,4,3");
+}
+
 /* A node that was unregistered is replaced as one that drains. */
 static void an_unregistered_node_is_replaced(void **state)
 {
@@ -380,6 +433,8 @@ int main(void)
         TEST(an_absence_is_no_reason_to_move),
         TEST(a_draining_node_is_emptied),
         TEST(a_drain_without_room_is_said),
+        TEST(a_move_to_a_node_that_leaves_is_redirected),
+        TEST(a_move_that_waits_for_a_dead_node_goes_on_without_it),
         TEST(an_unregistered_node_is_replaced),
         TEST(internal_topics_grow_with_the_cluster),
         TEST(racks_are_kept_apart),
