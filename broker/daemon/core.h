@@ -15,6 +15,7 @@
 #include "log/directory.h"
 #include "replicate/core/controller.h"
 #include "replicate/core/fetcher.h"
+#include "replicate/core/founding.h"
 #include "replicate/core/heartbeat.h"
 #include "replicate/core/isr.h"
 #include "replicate/core/route.h"
@@ -36,7 +37,7 @@ struct core_options {
     bool fresh;                          /* The data directory was made just now. */
     struct caller *caller;               /* NULL: a cluster of one. */
     struct quorum *quorum;               /* NULL with the caller. */
-    uint32_t founders; /* How many found the cluster together, for its defaults; 0: it is there. */
+    const struct founding *founding; /* Of one that founds the cluster with others, else NULL. */
     /* Once, as a task: NONE when the node serves, or why it cannot; not after core_stop_cluster. */
     void (*started)(void *context, enum error error, const char *step);
     /* The cluster does not know this node any more: it is to stop. Once, as a task. */

@@ -226,7 +226,8 @@ static void set_defaults(struct core *core)
             pairs[count++] = (struct catalog_pair){.key = slice_of(values[i][0]),
                                                    .value = slice_of(values[i][1])};
     }
-    if (core->options.founders < FOUNDERS_FOR_REPLICAS || count == 0 ||
+    const struct founding *founding = core->options.founding;
+    if (founding == NULL || founding->member_count < FOUNDERS_FOR_REPLICAS || count == 0 ||
         catalog_node_config(core->options.catalog, -1) != NULL) {
         register_first(core);
         return;
@@ -291,6 +292,7 @@ static enum error cluster_parts_make(struct core *core)
         .view = broker->cluster_view,
         .config = &broker->config,
         .static_config = options->config,
+        .founding = options->founding,
         .node_id = options->node_id,
         .session_timeout_ms = config_node_number(options->config, "broker.session.timeout.ms"),
     };

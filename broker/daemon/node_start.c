@@ -331,7 +331,7 @@ static void core_begin(struct node *node)
         .fresh = node->data.fresh,
         .caller = cluster ? peers_caller(node->cluster.peers) : NULL,
         .quorum = cluster ? &node->cluster.quorum.quorum : NULL,
-        .founders = node->cluster.founding.founder ? node->cluster.founding.member_count : 0,
+        .founding = node->cluster.founding.founder ? &node->cluster.founding : NULL,
         .started = core_started,
         .removed = core_removed,
         .context = node,

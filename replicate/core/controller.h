@@ -23,6 +23,7 @@ enum {
 };
 
 struct cluster_view;
+struct founding;
 
 struct controller_options {
     struct executor *executor;
@@ -34,6 +35,7 @@ struct controller_options {
     /* The node's configuration in force and its static one, which may move: read each time. */
     const struct config_set *const *config;
     const struct config_set *static_config;
+    const struct founding *founding; /* Of a founder, else NULL: who else is one. */
     int32_t node_id;
     int64_t session_timeout_ms; /* broker.session.timeout.ms */
 };

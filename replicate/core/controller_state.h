@@ -118,6 +118,8 @@ void joins_end(struct controller *controller, enum error error);
 
 /* ---- upkeep.c ---- */
 
+/* Whether the quorum has it as a member, in whatever role. */
+bool controller_has_member(const struct controller *controller, int32_t node_id);
 void upkeep_begin(struct controller *controller);
 void upkeep_end(struct controller *controller);
 /* Looks again soon. */

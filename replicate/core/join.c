@@ -109,6 +109,8 @@ static void register_as(struct controller *controller, struct membership_join *j
     }
 }
 
+static void take_id(struct controller *controller, struct membership_join *join);
+
 static void id_taken(struct controller *controller, int32_t node_id,
                      const struct catalog_outcome *outcome)
 {
@@ -119,6 +121,8 @@ static void id_taken(struct controller *controller, int32_t node_id,
     if (outcome->error != ERROR_NONE || !controller->active)
         answer(controller, join,
                outcome->error != ERROR_NONE ? outcome->error : ERROR_NOT_CONTROLLER);
+    else if (controller_has_member(controller, outcome->node_id_taken))
+        take_id(controller, join); /* A founder's, who has not registered yet. */
     else
         register_as(controller, join, outcome->node_id_taken);
     next_join(controller);
@@ -208,6 +212,12 @@ static void take_in(struct controller *controller, struct membership_join *join)
         snprintf(join->reason, sizeof join->reason,
                  "node id %d is taken by another node, at %.150s:%d", holder->id, holder->host,
                  holder->port);
+        refuse_taken(controller, join, "id taken");
+    } else if (join->wanted_node_id >= 0 &&
+               controller_has_member(controller, join->wanted_node_id)) {
+        snprintf(join->reason, sizeof join->reason,
+                 "node id %d is that of another node, which is in the quorum already",
+                 join->wanted_node_id);
         refuse_taken(controller, join, "id taken");
     } else if (look.same_address != NULL) {
         wait_for_address(controller, join, look.same_address);

@@ -5,6 +5,7 @@
 #include "base/report.h"
 #include "replicate/core/balance.h"
 #include "replicate/core/controller_state.h"
+#include "replicate/core/founding.h"
 #include "replicate/core/voters.h"
 
 #include <stdio.h>
@@ -50,6 +51,17 @@ static void change_done(struct quorum_change *change)
     upkeep_soon(controller);
 }
 
+bool controller_has_member(const struct controller *controller, int32_t node_id)
+{
+    struct quorum_member members[QUORUM_MEMBERS_MAX];
+    uint32_t count = quorum_members(controller->options.quorum, members, QUORUM_MEMBERS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].node_id == node_id)
+            return true;
+    }
+    return false;
+}
+
 static void keep_members(struct controller *controller)
 {
     struct quorum_member members[QUORUM_MEMBERS_MAX];
@@ -74,6 +86,50 @@ static void keep_members(struct controller *controller)
     controller->changing = true;
     controller->under_way++;
     quorum_change_start(controller->options.quorum, &controller->change);
+}
+
+/* ---- founders ---- */
+
+static void founder_decided(struct controller *controller, int32_t node_id,
+                            const struct catalog_outcome *outcome)
+{
+    struct session *session = session_find(controller, node_id);
+    (void)outcome; /* A refusal is looked at again with the next upkeep. */
+    if (session != NULL)
+        session->deciding = false;
+}
+
+/* A founder that does not come for now is registered as one that joins is: so it keeps its id and a
+ * place in the quorum, and finds its way back when it comes. */
+static void keep_founder(struct controller *controller, const struct founding_member *founder)
+{
+    struct session *session = session_find(controller, founder->node_id);
+    int64_t away_ms = session_away_ms(controller, founder->node_id);
+    if (catalog_node_find(controller->options.catalog, founder->node_id) != NULL ||
+        !controller_has_member(controller, founder->node_id) || session == NULL ||
+        session->deciding || away_ms < controller->options.session_timeout_ms ||
+        away_ms == INT64_MAX)
+        return;
+    struct catalog_command command = {
+        .kind = CATALOG_NODE_REGISTER,
+        .node = {.id = founder->node_id,
+                 .port = founder->port,
+                 .fenced = true,
+                 .incarnation_id = uuid_random(controller->options.executor),
+                 .directory_id = founder->uuid,
+                 .registered_ms = executor_wall_clock_ms(controller->options.executor)},
+        .node_id = founder->node_id,
+    };
+    snprintf(command.node.host, sizeof command.node.host, "%s", founder->host);
+    session->deciding =
+        controller_decide(controller, &command, founder->node_id, founder_decided) == ERROR_NONE;
+}
+
+static void keep_founders(struct controller *controller)
+{
+    const struct founding *founding = controller->options.founding;
+    for (uint32_t i = 0; founding != NULL && i < founding->member_count; i++)
+        keep_founder(controller, &founding->members[i]);
 }
 
 /* ---- defaults ---- */
@@ -318,6 +374,7 @@ void upkeep_timer_fired(struct timer *timer)
     struct controller *controller = container_of(timer, struct controller, upkeep_timer);
     executor_timer_start(controller->options.executor, timer, UPKEEP_MS);
     keep_members(controller);
+    keep_founders(controller);
     keep_defaults(controller);
     keep_nodes(controller);
     keep_replicas(controller);

@@ -21,6 +21,7 @@ static void controller_setup(struct control *control, int32_t id)
                                          .view = control->views[id],
                                          .config = &control->config,
                                          .static_config = control->static_config,
+                                         .founding = &control->founding,
                                          .node_id = id,
                                          .session_timeout_ms = SESSION_MS};
     assert_int_equal(controller_new(&options, &control->controllers[id]), ERROR_NONE);

@@ -7,6 +7,7 @@
 #include "handle/cluster_view.h"
 #include "replicate/cluster_fixture.h"
 #include "replicate/core/controller.h"
+#include "replicate/core/founding.h"
 
 enum { SESSION_MS = 2000 };
 
@@ -15,6 +16,7 @@ struct control {
     struct config_set *static_config;
     const struct config_set *config; /* The same. */
     struct controller *controllers[CLUSTER_NODES_MAX];
+    struct founding founding; /* Who else founded: nobody, unless a test says so. */
     struct cluster_view *views[CLUSTER_NODES_MAX];
     int64_t epochs[CLUSTER_NODES_MAX]; /* Of their last registration here. */
     bool silent[CLUSTER_NODES_MAX];    /* control_live does not beat for it. */

@@ -74,6 +74,20 @@ static void a_newcomer_gets_the_next_id(void **state)
     assert_int_equal(joining.join.node_id, 4);
 }
 
+/* Founders are in the quorum before they register: their ids are nobody else's. */
+static void the_id_of_a_founder_is_not_given(void **state)
+{
+    struct control *control = *state;
+    struct joining joining;
+    control->cluster.members[control->cluster.member_count++] =
+        (struct quorum_member){3, QUORUM_VOTER};
+    assert_int_equal(join(control, &joining, 50, -1, "new"), ERROR_NONE);
+    assert_int_equal(joining.join.node_id, 4);
+    assert_int_equal(join(control, &joining, 51, 3, "newer"), ERROR_DUPLICATE_BROKER_REGISTRATION);
+    assert_string_equal(joining.join.reason,
+                        "node id 3 is that of another node, which is in the quorum already");
+}
+
 /* Asked again (the answer was lost, or it starts again), the id is the same. */
 static void a_known_node_keeps_its_id(void **state)
 {
@@ -250,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_newcomer_gets_the_next_id),
+        TEST(the_id_of_a_founder_is_not_given),
         TEST(a_known_node_keeps_its_id),
         TEST(a_wanted_id_is_given_when_free),
         TEST(joins_at_once_get_different_ids),

@@ -295,6 +295,30 @@ static void leaders_stay_when_told_so(void **state)
     assert_int_equal(partition.leader, 2);
 }
 
+/* It agreed to found and has not come since: it keeps its id, its vote and the way back. */
+static void a_founder_that_does_not_come_is_registered(void **state)
+{
+    struct control *control = *state;
+    control->founding.members[0] =
+        (struct founding_member){.node_id = 3, .port = 9092, .host = "late", .uuid = {{7, 7}}};
+    control->founding.member_count = 1;
+    control_live(control, 2 * SESSION_MS);
+    assert_null(cluster_node_known(&control->cluster, 3)); /* No member: it was removed. */
+    control->cluster.members[control->cluster.member_count++] =
+        (struct quorum_member){3, QUORUM_VOTER};
+    control_live(control, SESSION_MS / 2);
+    assert_null(cluster_node_known(&control->cluster, 3)); /* It may be on its way. */
+    control_live(control, 2 * SESSION_MS);
+    const struct catalog_node *node = cluster_node_known(&control->cluster, 3);
+    assert_non_null(node);
+    assert_true(node->fenced);
+    assert_string_equal(node->host, "late");
+    assert_int_equal(node->directory_id.bytes[1], 7);
+    int64_t epoch = node->epoch;
+    control_live(control, 10000);
+    assert_int_equal(cluster_node_known(&control->cluster, 3)->epoch, epoch);
+}
+
 /* An idle cluster proposes nothing. */
 static void an_idle_cluster_is_left_alone(void **state)
 {
@@ -356,6 +380,7 @@ int main(void)
         TEST(a_replaced_node_disappears),
         TEST(a_node_that_came_back_leads_again),
         TEST(leaders_stay_when_told_so),
+        TEST(a_founder_that_does_not_come_is_registered),
         TEST(an_idle_cluster_is_left_alone),
         TEST(every_refused_allocation_is_survived),
     };
