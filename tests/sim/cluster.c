@@ -188,6 +188,10 @@ static void faults_choose(struct cluster *cluster)
         .slow_disks = random_chance(random, 1, 3),
         .clock_jumps = !calm && random_chance(random, 1, 3),
         .losses = !calm && random_chance(random, 1, 2),
+        .reassignments = random_chance(random, 1, 2),
+        .joins = random_chance(random, 1, 2),
+        .drains = random_chance(random, 1, 3),
+        .lost_disks = !calm && random_chance(random, 1, 3),
     };
 }
 

@@ -23,6 +23,7 @@
 enum {
     CLUSTER_FOUNDERS = 7,
     CLUSTER_NODES = 9,   /* Addresses: those of founders first. */
+    CLUSTER_JOINERS = 2, /* Of them, at most. */
     CLUSTER_PORT = 9092, /* At each. */
     CLUSTER_NODE_IDS = 256,
     CLUSTER_CLIENT = 14, /* The clients' number in the network. */
@@ -38,6 +39,7 @@ struct client_producer;
 struct client_reader;
 struct client_admin;
 struct client_committer;
+struct client_steward;
 
 enum cluster_node_state { NODE_DOWN, NODE_FINDING, NODE_JOINING, NODE_STARTING, NODE_SERVING };
 
@@ -73,7 +75,7 @@ struct cluster_node {
 
 struct cluster_faults {
     bool power_cuts, kills, pauses, cuts, failed_writes, failed_syncs, full_disks, slow_disks,
-        clock_jumps, losses, transfers;
+        clock_jumps, losses, reassignments, joins, drains, lost_disks;
 };
 
 struct cluster {
@@ -96,6 +98,7 @@ struct cluster {
     struct client_reader *readers;
     struct client_admin *admin;
     struct client_committer *committers;
+    struct client_steward *steward;
     uint64_t hashes[CLUSTER_INDEXES];
     uint64_t trace, crashes, acknowledged, read, committed;
 };
@@ -160,5 +163,12 @@ void cluster_committers_act(struct cluster *cluster, bool finish);
 /* Each asks for its group's offsets once more, after its last commit. */
 void cluster_committers_finish(struct cluster *cluster);
 bool cluster_committers_finished(struct cluster *cluster);
+
+/* ---- cluster_steward.c: of cluster_clients.c ---- */
+
+void cluster_steward_init(struct cluster *cluster);
+void cluster_steward_done(struct cluster *cluster);
+void cluster_steward_act(struct cluster *cluster);
+bool cluster_steward_idle(const struct cluster *cluster);
 
 #endif

@@ -370,6 +370,7 @@ void cluster_clients_init(struct cluster *cluster)
             (int32_t)random_below(&cluster->random, CLUSTER_PARTITIONS);
     }
     cluster_committers_init(cluster);
+    cluster_steward_init(cluster);
     for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
         cluster->readers[i].call.cluster = cluster;
         cluster->readers[i].partition = i;
@@ -385,6 +386,7 @@ void cluster_clients_done(struct cluster *cluster)
     free(cluster->readers);
     free(cluster->admin);
     cluster_committers_done(cluster);
+    cluster_steward_done(cluster);
 }
 
 void cluster_clients_act(struct cluster *cluster, bool finish)
@@ -396,12 +398,15 @@ void cluster_clients_act(struct cluster *cluster, bool finish)
     for (int i = 0; i < CLUSTER_PARTITIONS; i++)
         reader_act(&cluster->readers[i]);
     cluster_committers_act(cluster, finish);
+    if (!finish)
+        cluster_steward_act(cluster);
     (void)process_memory_select(before);
 }
 
 bool cluster_clients_idle(struct cluster *cluster)
 {
-    bool idle = !cluster->admin->call.in_flight && topic_exists(cluster);
+    bool idle =
+        !cluster->admin->call.in_flight && topic_exists(cluster) && cluster_steward_idle(cluster);
     for (int i = 0; i < CLUSTER_PRODUCERS; i++)
         idle = idle && cluster->producers[i].count == 0 && !cluster->producers[i].call.in_flight;
     return idle;

@@ -114,7 +114,7 @@ static void core_begin(struct cluster_node *node)
         .fresh = node->fresh,
         .caller = &node->caller.base,
         .quorum = &node->quorum.quorum,
-        .founders = node->founding.founder ? node->founding.member_count : 0,
+        .founding = node->founding.founder ? &node->founding : NULL,
         .started = core_started,
         .removed = core_removed,
         .context = node,
