@@ -66,16 +66,36 @@ static enum error members_from_catalog(struct node *node, struct arena *arena,
     return fill.failed ? ERROR_OUT_OF_MEMORY : ERROR_NONE;
 }
 
+/* The other one goes; who runs it looks there, who made it may look here. */
+static void copy_seen(struct node_cluster *cluster, struct slice address)
+{
+    char text[sizeof cluster->copy_address];
+    (void)report_escape(address.data, address.size, text, sizeof text);
+    if (strcmp(text, cluster->copy_address) == 0)
+        return;
+    (void)snprintf(cluster->copy_address, sizeof cluster->copy_address, "%s", text);
+    report(REPORT_WARNING, "data_copied", "",
+           "at=%s reason=\"a node was started there on a copy of this node's data\" lost=nothing "
+           "do=\"to add a node start it with an empty log.dirs\"",
+           text);
+}
+
 static enum error query_answered(struct formation *formation, struct arena *arena,
-                                 const struct cluster_query_request *request,
+                                 int32_t peer_node_id, const struct cluster_query_request *request,
                                  struct cluster_query_response *ret_response)
 {
     struct node *node = of_formation(formation);
-    const struct node_cluster *cluster = &node->cluster;
+    struct node_cluster *cluster = &node->cluster;
     enum error error =
         bootstrap_answer(&cluster->founding, cluster->list_hash, arena, ret_response);
+    ret_response->incarnation_id = cluster->incarnation_id;
     if (error != ERROR_NONE || !cluster->founding.agreed)
         return error;
+    if (uuid_equals(&request->node_uuid, &cluster->founding.node_uuid) &&
+        !uuid_equals(&request->incarnation_id, &cluster->incarnation_id))
+        copy_seen(cluster, request->address);
+    if (peer_node_id >= 0 && cluster->sightings != NULL)
+        sightings_note(cluster->sightings, peer_node_id, request->address);
     if (cluster->quorum.quorum.ops != NULL)
         ret_response->leader_id = quorum_leader_id((struct quorum *)&cluster->quorum.quorum);
     /* A founder that was not registered yet must find itself among the founders. */
@@ -99,22 +119,48 @@ static enum peer_standing standing_of(void *context, const struct peer_identity 
 
 /* ---- where others are ---- */
 
+static bool registered_address(struct node *node, int32_t node_id,
+                               struct bootstrap_address *ret_address)
+{
+    const struct catalog_node *known = catalog_node_find(node->catalog, node_id);
+    const struct founding_member *member = founding_member_find(&node->cluster.founding, node_id);
+    if (known == NULL && member == NULL)
+        return false;
+    ret_address->port = (uint16_t)(known != NULL ? known->port : member->port);
+    (void)snprintf(ret_address->host, sizeof ret_address->host, "%s",
+                   known != NULL ? known->host : member->host);
+    return true;
+}
+
 static bool address_of(void *context, int32_t node_id, char ret_host[PEER_HOST_BYTES],
                        uint16_t *ret_port)
 {
     struct node *node = context;
-    const struct catalog_node *known = catalog_node_find(node->catalog, node_id);
-    if (known != NULL) {
-        (void)snprintf(ret_host, PEER_HOST_BYTES, "%s", known->host);
-        *ret_port = (uint16_t)known->port;
-        return true;
+    struct sightings *sightings = node->cluster.sightings;
+    struct bootstrap_address address;
+    struct bootstrap_address seen;
+    bool known = registered_address(node, node_id, &address);
+    if (sightings != NULL && sightings_find(sightings, node_id, known ? &address : NULL, &seen)) {
+        address = seen;
+        known = true;
     }
-    const struct founding_member *member = founding_member_find(&node->cluster.founding, node_id);
-    if (member == NULL)
+    if (!known)
         return false;
-    (void)snprintf(ret_host, PEER_HOST_BYTES, "%s", member->host);
-    *ret_port = (uint16_t)member->port;
+    (void)snprintf(ret_host, PEER_HOST_BYTES, "%s", address.host);
+    *ret_port = address.port;
     return true;
+}
+
+/* A node with a session is where it registered. */
+static bool may_have_moved(void *context, int32_t node_id, const struct uuid *node_uuid)
+{
+    struct node *node = context;
+    const struct catalog_node *known = catalog_node_find(node->catalog, node_id);
+    if (known == NULL)
+        return true;
+    if (node_uuid != NULL && !uuid_equals(&known->directory_id, node_uuid))
+        return false;
+    return known->fenced || quorum_leader_id(&node->cluster.quorum.quorum) < 0;
 }
 
 static void node_lost(void *context, int32_t node_id, enum peer_loss loss)
@@ -127,6 +173,10 @@ static void node_lost(void *context, int32_t node_id, enum peer_loss loss)
 void node_cluster_raft_accepted(void *context, int descriptor, int32_t node_id, const char *address)
 {
     struct node *node = context;
+    monitor_enter(node->control.monitor);
+    if (node->cluster.sightings != NULL)
+        sightings_note(node->cluster.sightings, node_id, slice_of(address));
+    monitor_leave(node->control.monitor);
     transport_accept(node->cluster.transport, descriptor, node_id, address);
 }
 
@@ -197,6 +247,7 @@ enum error node_cluster_open(struct node *node)
         error = founding_take(node);
     if (error != ERROR_NONE)
         return error;
+    cluster->incarnation_id = uuid_random(executor_of(node));
     cluster->list_hash = bootstrap_list_hash(settings->nodes, settings->node_count);
     engine_quorum_init(&cluster->quorum, executor_of(node));
     cluster->doorkeeper = (struct peer_doorkeeper){.token = &cluster->token,
@@ -227,22 +278,74 @@ static void found_run(struct control_call *call)
     struct peer_identity identity = identity_of(&cluster->founding);
     peers_identify(cluster->peers, &identity);
     enum error error = node_cluster_agreed(node);
-    if (error != ERROR_NONE)
+    if (error != ERROR_NONE) {
         node_start_failed(node, error, "start");
+        return;
+    }
+    monitor_enter(node->control.monitor);
+    sightings_attend(cluster->sightings, &cluster->quorum.quorum);
+    monitor_leave(node->control.monitor);
 }
 
 /* Inside the monitor. */
+static void find_ended(struct node *node, enum error error, const struct failure *failure)
+{
+    struct node_cluster *cluster = &node->cluster;
+    cluster->bootstrap_error = error;
+    cluster->bootstrap_failure = *failure;
+    node->cluster_found.run = found_run;
+    control_post(&node->control, &node->cluster_found);
+}
+
+static struct bootstrap_address advertised_of(struct node *node)
+{
+    struct bootstrap_address address = {.port = (uint16_t)node_advertised_port(node)};
+    (void)snprintf(address.host, sizeof address.host, "%s",
+                   node->settings->advertised[node->settings->node_listener].host);
+    return address;
+}
+
+/* ---- of a node that is in a cluster ---- */
+
+static void looked_around(void *context, enum error error, const struct failure *failure)
+{
+    find_ended(context, error, failure);
+}
+
+static enum error sightings_make(struct node *node)
+{
+    struct node_cluster *cluster = &node->cluster;
+    const struct cluster_settings *settings = &node->settings->cluster;
+    struct sightings_options options = {
+        .executor = executor_of(node),
+        .caller = peers_caller(cluster->peers),
+        .addresses = settings->nodes,
+        .address_count = settings->node_count,
+        .self = settings->self,
+        .advertised = advertised_of(node),
+        .node_id = cluster->founding.node_id,
+        .cluster_id = cluster->founding.cluster_id,
+        .node_uuid = cluster->founding.node_uuid,
+        .incarnation_id = cluster->incarnation_id,
+        .looked = looked_around,
+        .plausible = may_have_moved,
+        .context = node,
+    };
+    return sightings_new(&options, &cluster->sightings);
+}
+
+/* ---- of one that is not yet ---- */
+
 static void bootstrap_done(void *context, enum error error, const struct failure *failure)
 {
     struct node *node = context;
     struct node_cluster *cluster = &node->cluster;
-    cluster->bootstrap_error = error;
-    cluster->bootstrap_failure = *failure;
     cluster->doorkeeper.identity = identity_of(&cluster->founding);
     bootstrap_stop(cluster->bootstrap);
     cluster->bootstrap = NULL;
-    node->cluster_found.run = found_run;
-    control_post(&node->control, &node->cluster_found);
+    if (error == ERROR_NONE)
+        error = sightings_make(node);
+    find_ended(node, error, failure);
 }
 
 static void bootstrap_waits(void *context, const char *text)
@@ -254,20 +357,10 @@ static void bootstrap_waits(void *context, const char *text)
     report(REPORT_INFO, "cluster_waiting", "", "for=\"%s\" lost=nothing", text);
 }
 
-static struct bootstrap_address advertised_of(struct node *node)
-{
-    struct bootstrap_address address = {.port = (uint16_t)node_advertised_port(node)};
-    (void)snprintf(address.host, sizeof address.host, "%s",
-                   node->settings->advertised[node->settings->node_listener].host);
-    return address;
-}
-
-enum error node_cluster_find(struct node *node)
+static enum error bootstrap_begin(struct node *node)
 {
     struct node_cluster *cluster = &node->cluster;
     const struct cluster_settings *settings = &node->settings->cluster;
-    if (cluster->founding.agreed)
-        return node_cluster_agreed(node);
     struct bootstrap_options options = {
         .executor = executor_of(node),
         .storage = node->data.storage,
@@ -282,10 +375,19 @@ enum error node_cluster_find(struct node *node)
         .done = bootstrap_done,
         .context = node,
     };
-    monitor_enter(node->control.monitor);
     enum error error = bootstrap_new(&options, &cluster->founding, &cluster->bootstrap);
     if (error == ERROR_NONE)
         bootstrap_start(cluster->bootstrap);
+    return error;
+}
+
+enum error node_cluster_find(struct node *node)
+{
+    struct node_cluster *cluster = &node->cluster;
+    monitor_enter(node->control.monitor);
+    enum error error = cluster->founding.agreed ? sightings_make(node) : bootstrap_begin(node);
+    if (error == ERROR_NONE && cluster->sightings != NULL)
+        sightings_start(cluster->sightings);
     monitor_leave(node->control.monitor);
     if (error != ERROR_NONE)
         return failure_at(&node->failure, error, "look for the cluster");
@@ -296,6 +398,8 @@ void node_cluster_stop_finding(struct node *node)
 {
     bootstrap_stop(node->cluster.bootstrap);
     node->cluster.bootstrap = NULL;
+    sightings_stop(node->cluster.sightings);
+    node->cluster.sightings = NULL;
 }
 
 /* ---- Raft ---- */

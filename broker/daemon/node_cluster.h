@@ -2,7 +2,8 @@
 /* What a node of a cluster has beside a node alone: the shared token, the way to the other nodes,
  * and how it came to its cluster.
  *
- *   node_cluster_open -> (bootstrap: asks the others) -> node_cluster_agreed -> engine
+ *   node_cluster_open -> bootstrap: asks the others ----> node_cluster_agreed -> engine
+ *                    '-> in one already: sightings look -'
  *
  * On the control loop's thread, except where said. */
 #ifndef BROKER_DAEMON_NODE_CLUSTER_H
@@ -12,6 +13,7 @@
 #include "handle/membership.h"
 #include "handle/peer_door.h"
 #include "replicate/core/bootstrap.h"
+#include "replicate/core/sightings.h"
 #include "replicate/engine/engine.h"
 #include "replicate/engine/engine_quorum.h"
 #include "replicate/engine/transport.h"
@@ -27,7 +29,10 @@ struct node_cluster {
     struct founding founding;          /* The same. */
     uint64_t list_hash;
     struct formation formation;
-    struct bootstrap *bootstrap; /* While it looks for its cluster. */
+    struct bootstrap *bootstrap;            /* While it looks for its cluster. */
+    struct sightings *sightings;            /* Once it is in one; inside the monitor. */
+    struct uuid incarnation_id;             /* Of this process. */
+    char copy_address[PEER_HOST_BYTES + 8]; /* Where a copy of our data was seen last. */
     struct peers *peers;
     bool peers_closing;
     bool peers_are_closed;
@@ -42,9 +47,8 @@ struct node_cluster {
  * bound and not served yet. */
 enum error node_cluster_open(struct node *node);
 
-/* The port is served: looks for the cluster, or goes on at once with the one that was agreed
- * before.
- */
+/* The port is served: looks for the cluster; or looks around, and goes on with the one that was
+ * agreed before. */
 enum error node_cluster_find(struct node *node);
 
 /* Raft's beginning as it was agreed: members, bootstrap or join. `ret_members` has

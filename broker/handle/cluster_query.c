@@ -58,7 +58,8 @@ void handle_cluster_query(struct request *request)
     struct cluster_query_response *response = request_response(request);
     enum error error = ERROR_OUT_OF_MEMORY;
     if (response != NULL && formation != NULL)
-        error = formation->ops->query(formation, &request->arena, request->body, response);
+        error = formation->ops->query(formation, &request->arena, request->requester.peer_node_id,
+                                      request->body, response);
     else if (response != NULL)
         error = query_catalog(request, response);
     if (error == ERROR_OUT_OF_MEMORY) {

@@ -62,8 +62,8 @@ struct formation;
 
 struct formation_ops {
     /* Fills the response but for its error code; arrays and strings live in the arena.
-     * OUT_OF_MEMORY. */
-    enum error (*query)(struct formation *, struct arena *arena,
+     * `peer_node_id` is the requester's (handle/request.h). OUT_OF_MEMORY. */
+    enum error (*query)(struct formation *, struct arena *arena, int32_t peer_node_id,
                         const struct cluster_query_request *request,
                         struct cluster_query_response *ret_response);
 };

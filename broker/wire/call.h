@@ -47,7 +47,8 @@ struct call {
     /* Results. LEADER_NOT_AVAILABLE: certainly not sent (no such node, or no connection to it).
      * NETWORK: the connection went before the answer came; REQUEST_TIMED_OUT: no answer in time:
      * both may have been carried out. CLOSING, INTERRUPTED (call_cancel),
-     * CLUSTER_AUTHORIZATION_FAILED, OUT_OF_MEMORY, MALFORMED (the answer). */
+     * CLUSTER_AUTHORIZATION_FAILED, INCONSISTENT_CLUSTER_ID (a node of another cluster is there),
+     * OUT_OF_MEMORY, MALFORMED (the answer). */
     enum error error;
     void *response;       /* struct <api>_response in the arena; NULL on error. */
     struct buffer *frame; /* What its slices point into. */

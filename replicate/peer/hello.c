@@ -146,7 +146,7 @@ static enum error hello_fits(const struct peer_transcript *said, char *ret_why, 
         (void)snprintf(ret_why, why_size,
                        "it is of cluster %s, this is %s: correct topicfs.nodes or its address",
                        theirs, ours);
-        return ERROR_CLUSTER_AUTHORIZATION_FAILED;
+        return ERROR_INCONSISTENT_CLUSTER_ID;
     }
     if (said->target_node_id >= 0 && other->node_id != said->target_node_id) {
         if (other->node_id < 0)

@@ -31,9 +31,9 @@ enum error hello_proof(const struct hello *hello, uint8_t ret_bytes[HELLO_FRAME_
                        size_t *ret_size);
 
 /* The frames that came, without their sizes. Not NONE: the connection is of no use, and `ret_why`
- * says why in a line for the operator. CLUSTER_AUTHORIZATION_FAILED when one of the two does not
- * belong to the other's cluster, LEADER_NOT_AVAILABLE when it is not the node that was meant, or no
- * node at all; OUT_OF_MEMORY. */
+ * says why in a line for the operator. INCONSISTENT_CLUSTER_ID when it says that it is of another
+ * cluster, CLUSTER_AUTHORIZATION_FAILED when it refuses or does not know the token,
+ * LEADER_NOT_AVAILABLE when it is not the node that was meant, or no node at all; OUT_OF_MEMORY. */
 enum error hello_answer(struct hello *hello, struct slice frame, char *ret_why, size_t why_size);
 enum error hello_proof_answer(const struct hello *hello, struct slice frame, char *ret_why,
                               size_t why_size);

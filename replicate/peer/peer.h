@@ -65,7 +65,7 @@ struct peer_connect {
     struct dial *dial;
     bool cancelled;
     int32_t node_id;
-    char host[PEER_HOST_BYTES];
+    char host[PEER_HOST_BYTES]; /* Where, as long as `address` of peers_options knows no better. */
     uint16_t port;
     const char *address; /* What this node tells the other of itself: "host:port". Borrowed. */
     /* The error is NONE, with a socket that is the callee's to close, or why there is none. */

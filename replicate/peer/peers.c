@@ -250,6 +250,20 @@ static bool connect_is_cancelled(struct peers *peers, const struct peer_connect 
     return cancelled;
 }
 
+/* Raft remembers where a node listened when it became a member. */
+static void connect_locate(struct peers *peers, struct peer_connect *connect)
+{
+    char host[PEER_HOST_BYTES];
+    uint16_t port;
+    monitor_enter(peers->monitor);
+    bool known = peers->options.address(peers->options.context, connect->node_id, host, &port);
+    monitor_leave(peers->monitor);
+    if (!known)
+        return;
+    memcpy(connect->host, host, sizeof connect->host);
+    connect->port = port;
+}
+
 static void connect_take(struct peers *peers, struct peer_connect *connect)
 {
     enum error error = ERROR_NONE;
@@ -258,6 +272,7 @@ static void connect_take(struct peers *peers, struct peer_connect *connect)
     else if (connect_is_cancelled(peers, connect))
         error = ERROR_INTERRUPTED;
     if (error == ERROR_NONE) {
+        connect_locate(peers, connect);
         struct dial_options options = {
             .host = connect->host,
             .port = connect->port,

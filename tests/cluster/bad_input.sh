@@ -64,6 +64,47 @@ check 'a token others may read is refused in one line' refused_at_start 'token' 
 check 'so is no token at all' refused_at_start 'token' "${papers[@]}"
 stranger 'a node id in use' 'node.id|in use|another node' node.id=1
 
+# Directories: of a node that runs, of its earlier self, of another cluster.
+take_data_of_2() {
+    cp -a "$TEST_DIR/2/data/." "$TEST_DIR/4/data/"
+    rm -f "$TEST_DIR/4/data/topicfs.pid" "$TEST_DIR/4/data/.lock"
+}
+take_data_of_2
+stranger 'a copy of the data of a node that runs' 'node [0-9]+ runs already, at .*: this is a copy of its data'
+check 'the node that was copied says so, too' grep -q "event=data_copied at=$(address_of 4)" "$TEST_DIR/2/node.log"
+take_data_of_2
+uuid=$(sed -n 's/^node.uuid=//p' "$TEST_DIR/4/data/topicfs.founding")
+[ "${uuid:0:1}" = B ] && other=C${uuid:1} || other=B${uuid:1}
+sed -i "s|$uuid|$other|" "$TEST_DIR/4/data/topicfs.founding" "$TEST_DIR/4/data/meta.properties"
+stranger 'a stale data directory' 'has another data directory than the node [0-9]+ that is registered|says it is node [0-9]+ too'
+
+: > "$TEST_DIR/alone.log"
+nsenter --net="/run/netns/$cluster_name-4" -- "$TOPICFS" -f --no-mount --override "log.dirs=$TEST_DIR/4/data" --override topicfs.insecure=true \
+    --override "listeners=PLAINTEXT://$(address_of 4)" > "$TEST_DIR/alone.log" 2>&1 &
+alone=$!
+check 'a cluster of one is formed' wait_for 15 grep -q event=node_started "$TEST_DIR/alone.log"
+kill $alone
+wait $alone
+cp -a "$TEST_DIR/4/data" "$TEST_DIR/alone"
+stranger 'a node of another cluster' 'names nodes of another cluster only'
+cp -a "$TEST_DIR/alone/." "$TEST_DIR/4/data/"
+stranger 'a node of another cluster with another token' 'names nodes of another cluster only' \
+    "topicfs.token.file=$TEST_DIR/wrong"
+
+# Two clusters whose lists name each other: the other one goes on, too, and says what is wrong.
+cp -a "$TEST_DIR/alone/." "$TEST_DIR/4/data/"
+: > "$TEST_DIR/alone.log"
+nsenter --net="/run/netns/$cluster_name-4" -- "$TOPICFS" -f --no-mount --override "log.dirs=$TEST_DIR/4/data" --override topicfs.insecure=true \
+    --override "topicfs.token.file=$TEST_DIR/token" --override "topicfs.nodes=$cluster_list,$(address_of 4)" \
+    > "$TEST_DIR/alone.log" 2>&1 &
+alone=$!
+check 'a cluster that names another one beside itself serves' wait_for 15 grep -q event=node_started "$TEST_DIR/alone.log"
+check_equal 'and tells of each of its nodes, once' 3 "$(grep -c 'it is of cluster' "$TEST_DIR/alone.log")"
+kill $alone
+wait $alone
+rm -rf "${TEST_DIR:?}/4/data"
+still_well 'two clusters pointed at each other'
+
 # Strangers at the port of each node, while peers talk.
 python3 - "$source_root/tests/hostile" "$cluster_net" <<'PYTHON'
 import os, sys
@@ -79,8 +120,17 @@ for node in (1, 2, 3):
     for size in (4, 100, 4096):
         with kafka.Connection(9092, host=f"{sys.argv[2]}.{node}") as connection:
             connection.send(os.urandom(size))
+# PeerHello of a release to come.
+hello = kafka.int16(2) + kafka.int16(3) + kafka.int8(1) + bytes(16) + kafka.int32(-1) + os.urandom(16) + kafka.int32(-1)
+hello += kafka.compact("") + kafka.uvarint(33) + os.urandom(32) + kafka.NO_TAGS
+with kafka.Connection(9092, host=f"{sys.argv[2]}.1") as connection:
+    connection.send(kafka.request(10000, 0, hello, header_version=2))
+    error = connection.answer(flexible=True).int16()
+print(("ok" if error == 35 else "not ok"), f"- the hello of a newer release is answered with error 35 ({error})")
 print(("ok" if closed == 27 else "not ok"), f"- requests between nodes close the connection of a stranger ({closed} of 27)")
 PYTHON
+check 'a node of a newer release is told so, and here' wait_for 5 \
+    grep -q 'another release speaks protocol 2 to 3, this one 1: upgrade the older' "$TEST_DIR/1/node.log"
 still_well 'garbage at every door'
 for number in "${NODES[@]}"; do check "node $number runs" member_runs "$number"; done
 finish

@@ -11,11 +11,12 @@ struct told {
     enum error error;
 };
 
-static enum error query(struct formation *formation, struct arena *arena,
+static enum error query(struct formation *formation, struct arena *arena, int32_t peer_node_id,
                         const struct cluster_query_request *request,
                         struct cluster_query_response *ret_response)
 {
     (void)arena;
+    (void)peer_node_id;
     ret_response->list_hash = request->list_hash + 1;
     ret_response->node_uuid = request->node_uuid;
     return container_of(formation, struct told, formation)->error;

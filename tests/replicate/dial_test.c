@@ -104,7 +104,7 @@ static void a_foreign_cluster_is_refused(void **state)
     struct both both;
     both_init(&both);
     both.asker.identity.cluster_id = (struct uuid){{9}};
-    expect_refused(&both, "correct topicfs.nodes or its address");
+    wait_reported(&both, ERROR_INCONSISTENT_CLUSTER_ID, "correct topicfs.nodes or its address");
 }
 
 /* Two clusters pointed at each other: other token, other id. */
@@ -115,7 +115,7 @@ static void two_clusters_leave_each_other_alone(void **state)
     both_init(&both);
     both.asker.identity.cluster_id = (struct uuid){{9}};
     both.asker.token.bytes[0]++;
-    expect_refused(&both, "it is of cluster");
+    wait_reported(&both, ERROR_INCONSISTENT_CLUSTER_ID, "it is of cluster");
 }
 
 /* Another machine with the answering node's id. */
@@ -354,6 +354,13 @@ static void connecting_start(struct both *both, struct connecting *connecting, u
     peers_connect(both->asker.peers, &connecting->connect);
 }
 
+/* As connecting_start, while nobody knows better where the node is. */
+static void connecting_start_there(struct both *both, struct connecting *connecting, uint16_t port)
+{
+    atomic_store(&both->asker.port, 0);
+    connecting_start(both, connecting, port);
+}
+
 static void connecting_wait(struct connecting *connecting)
 {
     wait_flag(&connecting->done);
@@ -396,19 +403,36 @@ static void raft_connects_end_once_in_every_way(void **state)
     atomic_store(&wire.mode, WIRE_STALL);
     asker_start(&both.asker);
     struct connecting connecting;
-    connecting_start(&both, &connecting, wire.port);
+    connecting_start_there(&both, &connecting, wire.port);
     wait_at_least(&wire.connections, 1);
     peers_connect_cancel(both.asker.peers, &connecting.connect);
     connecting_wait(&connecting);
     assert_int_equal(connecting.error, ERROR_INTERRUPTED);
-    connecting_start(&both, &connecting, 1);
+    connecting_start_there(&both, &connecting, 1);
     connecting_wait(&connecting);
     assert_int_equal(connecting.error, ERROR_LEADER_NOT_AVAILABLE);
-    connecting_start(&both, &connecting, wire.port);
+    connecting_start_there(&both, &connecting, wire.port);
     both_stop(&both);
     assert_true(atomic_load(&connecting.done));
     assert_int_equal(connecting.error, ERROR_CLOSING);
     wire_stop(&wire);
+}
+
+/* Raft remembers the address a node had once; where it is now counts. */
+static void raft_goes_where_the_node_is_known_to_be(void **state)
+{
+    (void)state;
+    struct both both;
+    both_init(&both);
+    asker_start(&both.asker);
+    struct connecting connecting;
+    connecting_start(&both, &connecting, 1);
+    connecting_wait(&connecting);
+    assert_int_equal(connecting.error, ERROR_NONE);
+    (void)close(connecting.descriptor);
+    wait_at_least(&both.answerer.raft_descriptor, 0);
+    (void)close(atomic_load(&both.answerer.raft_descriptor));
+    both_stop(&both);
 }
 
 /* Raft is for members: not for a guest. */
@@ -447,6 +471,7 @@ int main(void)
         cmocka_unit_test(no_damaged_handshake_is_taken),
         cmocka_unit_test(a_raft_socket_is_handed_over_whole),
         cmocka_unit_test(raft_connects_end_once_in_every_way),
+        cmocka_unit_test(raft_goes_where_the_node_is_known_to_be),
         cmocka_unit_test(a_guest_gets_no_raft_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,7 @@ static void who_is_not_meant_is_not_asked(void **state)
     response = begin(&hello, nonce);
     response.cluster_id = (struct uuid){{9}};
     assert_int_equal(hello_outcome(&hello, &response, "correct topicfs.nodes"),
-                     ERROR_CLUSTER_AUTHORIZATION_FAILED);
+                     ERROR_INCONSISTENT_CLUSTER_ID);
     response = begin(&hello, nonce);
     response.protocol_version++;
     assert_int_equal(hello_outcome(&hello, &response, "no node"), ERROR_LEADER_NOT_AVAILABLE);

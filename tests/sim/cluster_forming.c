@@ -68,9 +68,10 @@ static void member_add(void *context, const struct catalog_node *node)
 /* A founder that was not registered yet finds itself among the founders; others are told of the
  * registered nodes. */
 static enum error query_answered(struct formation *formation, struct arena *arena,
-                                 const struct cluster_query_request *request,
+                                 int32_t peer_node_id, const struct cluster_query_request *request,
                                  struct cluster_query_response *ret_response)
 {
+    (void)peer_node_id;
     struct cluster_node *node = container_of(formation, struct cluster_node, formation);
     uint32_t count = 0;
     enum error error = bootstrap_answer(&node->founding, node->list_hash, arena, ret_response);
