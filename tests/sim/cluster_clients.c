@@ -61,6 +61,7 @@ struct client_reader {
     int32_t partition;
     int32_t leader_epoch; /* The newest seen. */
     int64_t offset;
+    int64_t asked_offset; /* Of the call in flight. */
     int64_t high_watermark;
     int64_t next_ms;
     uint32_t next_number[CLUSTER_PRODUCERS];
@@ -262,6 +263,8 @@ static void fetch_ended(struct client_call *call)
     const struct fetch_response *response = call->call.response;
     if (call->call.error != ERROR_NONE || response->responses_count != 1)
         return;
+    if (reader->asked_offset != reader->offset)
+        return; /* It begins anew since it asked. */
     const struct fetch_response_partition_data *data = &response->responses[0].partitions[0];
     if (data->error_code != 0) {
         cluster_say(cluster, "reader %d at %" PRId64 ": error %d", reader->partition,
@@ -294,7 +297,8 @@ static void reader_act(struct client_reader *reader)
     body->topics->partitions_count = 1;
     fetch_request_fetch_partition_init(body->topics->partitions);
     body->topics->partitions->partition = reader->partition;
-    body->topics->partitions->fetch_offset = reader->offset;
+    reader->asked_offset = reader->offset;
+    body->topics->partitions->fetch_offset = reader->asked_offset;
     body->topics->partitions->partition_max_bytes =
         (int32_t)random_between(&cluster->random, 100, 20000);
     client_call_start(&reader->call, fetch_ended);
