@@ -23,6 +23,57 @@ connect() {
     fi
 }
 
+# What the same program does again with three nodes, whose first alone it is told of: programs find $REPLICATION and
+# $KILL_LEADER in their environment. $KILL_LEADER TOPIC kills a node that leads a partition of it, never the first.
+connect_cluster() {
+    local number nodes=
+    [ -z "${TOPICFS_PEER:-}" ] || finish # Three nodes of somebody else's cannot be killed from here.
+    [ -z "$NODE_PID" ] || stop_node
+    needs kcat
+    PREFIX=$PREFIX-cluster
+    export REPLICATION=3 KILL_LEADER=$TEST_DIR/kill_leader
+    mkdir -p "$TEST_DIR/cluster"
+    (umask 077 && head -c 32 /dev/urandom | base64 > "$TEST_DIR/cluster/token")
+    trap 'kill -KILL $(cat "$TEST_DIR"/cluster/*.pid) 2> /dev/null; wait 2> /dev/null
+        rmdir "${cluster_reservations[@]}" 2> /dev/null; clean_up' EXIT
+    cluster_reservations=()
+    for number in 1 2 3; do
+        [ -z "${PORT_RESERVATION:-}" ] || cluster_reservations+=("$PORT_RESERVATION")
+        choose_port
+        nodes+=${nodes:+,}$BOOTSTRAP
+    done
+    for number in 1 2 3; do
+        "$TOPICFS" -f --no-mount --override "topicfs.nodes=$nodes" --override "log.dirs=$TEST_DIR/cluster/$number" \
+            --override "listeners=PLAINTEXT://$(cut -d , -f "$number" <<< "$nodes")" \
+            --override "topicfs.token.file=$TEST_DIR/cluster/token" --override num.partitions=3 \
+            --override group.initial.rebalance.delay.ms=300 "$@" >> "$TEST_DIR/cluster/$number.log" 2>&1 &
+        echo $! > "$TEST_DIR/cluster/$number.pid"
+    done
+    BOOTSTRAP=${nodes%%,*}
+    cat > "$KILL_LEADER" <<KILL
+#!/usr/bin/env bash
+leader=\$(kcat -L -b $BOOTSTRAP -t "\$1" | sed -n 's/.* partition [0-9]*, leader \([23]\),.*/\1/p' | head -n 1)
+kill -KILL "\$(cat "$TEST_DIR/cluster/\$leader.pid")" && rm "$TEST_DIR/cluster/\$leader.pid"
+KILL
+    chmod +x "$KILL_LEADER"
+    wait_for 30 cluster_is_up || { fail 'three nodes form a cluster'; tail -n 5 "$TEST_DIR"/cluster/*.log; finish; }
+}
+
+cluster_is_up() {
+    kcat -L -m 2 -b "$BOOTSTRAP" 2> /dev/null | grep -q '3 brokers'
+}
+
+# Ends the test as it stands; nodes that nobody killed have run to the end and stop in good order.
+disconnect_cluster() {
+    local file pid stopped=()
+    for file in "$TEST_DIR"/cluster/*.pid; do stopped+=("$(cat "$file")"); done
+    check "${#stopped[@]} nodes live" kill -TERM "${stopped[@]}"
+    for pid in "${stopped[@]}"; do
+        wait "$pid" || fail "a node stops in good order (status $?)"
+    done
+    finish
+}
+
 # Ends the test as it stands, the node stopped in good order.
 disconnect() {
     [ -z "$NODE_PID" ] || stop_node

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # franz-go: producing, consuming, groups and administration.
-limit_seconds=240
+limit_seconds=300
 . "$(dirname "$0")/connect.sh"
 
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
@@ -15,4 +15,6 @@ prepare "$(cache_for franz-go "$suite_dir/franz-go/go.sum")" fetch_modules
 check 'the test program builds' eval '(cd "$suite_dir/franz-go" && go build -o "$TEST_DIR/suite" .)'
 connect
 run_program "$TEST_DIR/suite"
-disconnect
+connect_cluster
+run_program "$TEST_DIR/suite"
+disconnect_cluster

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Apache Kafka's own Java client and command-line tools, and its dump-log tool over our segments.
-limit_seconds=300
+limit_seconds=420
 . "$(dirname "$0")/connect.sh"
 
 fetch_jars() {
@@ -27,4 +27,6 @@ if [ -n "$NODE_PID" ]; then
     stop_node
     run_program run_java DumpLog "$TEST_DIR/data"
 fi
-finish
+connect_cluster
+run_program run_java Suite
+disconnect_cluster

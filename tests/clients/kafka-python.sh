@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # kafka-python: producing, consuming, groups and administration.
-limit_seconds=180
+limit_seconds=300
 . "$(dirname "$0")/connect.sh"
 . "$suite_dir/python/prepare.sh"
 
 prepare_python
 connect
 run_program "$environment/bin/python" "$suite_dir/python/kafka_python_test.py"
-disconnect
+connect_cluster
+run_program "$environment/bin/python" "$suite_dir/python/kafka_python_test.py"
+disconnect_cluster

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # kafkajs: producing, consuming, groups and administration.
-limit_seconds=180
+limit_seconds=300
 . "$(dirname "$0")/connect.sh"
 
 install_modules() {
@@ -15,4 +15,6 @@ modules=$(cache_for kafkajs "$suite_dir/kafkajs/package.json")
 prepare "$modules" install_modules
 connect
 NODE_PATH=$modules/node_modules KAFKAJS_NO_PARTITIONER_WARNING=1 run_program node "$suite_dir/kafkajs/suite.js"
-disconnect
+connect_cluster
+NODE_PATH=$modules/node_modules KAFKAJS_NO_PARTITIONER_WARNING=1 run_program node "$suite_dir/kafkajs/suite.js"
+disconnect_cluster

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # kcat (Debian's) produces with every codec and acknowledgement, consumes by offset and time, and shares a group.
-limit_seconds=150
+limit_seconds=300
 . "$(dirname "$0")/connect.sh"
 
 needs kcat
@@ -157,4 +157,31 @@ check 'a member started later' wait_for 40 read_one_record
 kill -TERM "${members[3]}"
 wait "${members[3]}"
 check_equal 'goes on where the group had committed' '1 300 last' "$(cat "$TEST_DIR/member-d")"
-disconnect
+
+# Three nodes: records go to leaders on all of them and come back, and a group's members share them.
+connect_cluster
+rm -f "$TEST_DIR"/member-*
+members=()
+topic=$PREFIX.shared
+shared_is_in_sync() {
+    [ "$(kcat -L -b "$BOOTSTRAP" -t "$topic" 2> /dev/null | grep -c 'replicas: [123],[123],[123], isrs: [123],[123],[123]')" -eq 3 ]
+}
+check 'a topic that nobody made has three replicas of three partitions' wait_for 20 shared_is_in_sync
+check 'which three nodes lead' [ "$(kcat -L -b "$BOOTSTRAP" -t "$topic" | grep -o 'leader [123]' | sort -u | wc -l)" -eq 3 ]
+produce_round first
+start_member a
+start_member b
+check 'three nodes: two members read the first round' wait_for 40 have_consumed 300
+start_member c
+check 'three nodes: a third member joins' wait_for 40 assigned c
+produce_round second
+check 'three nodes: three members read the second round' wait_for 40 have_consumed 600
+kill -TERM "${members[@]}"
+wait "${members[@]}"
+for partition in 0 1 2; do
+    for round in first second; do lines "$round-$partition" 100; done |
+        awk -v partition=$partition '{ print partition, NR - 1, $0 }'
+done > "$TEST_DIR/shared"
+sort -k1,1n -k2,2n "$TEST_DIR"/member-[abc] > "$TEST_DIR/shared.back"
+check_same 'three nodes: every record once, over all members' "$TEST_DIR/shared" "$TEST_DIR/shared.back"
+disconnect_cluster

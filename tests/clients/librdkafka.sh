@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # librdkafka (Debian's) from C: producing, consuming, groups and administration.
-limit_seconds=150
+limit_seconds=300
 . "$(dirname "$0")/connect.sh"
 
 needs cc pkg-config
@@ -11,4 +11,6 @@ check 'the test program builds' cc -std=gnu11 -Wall -Wextra -Werror -O1 -g -I "$
     -o "$TEST_DIR/program" "$suite_dir"/librdkafka/*.c $(pkg-config --cflags --libs rdkafka) -lpthread
 connect
 run_program "$TEST_DIR/program"
-disconnect
+connect_cluster
+run_program "$TEST_DIR/program"
+disconnect_cluster

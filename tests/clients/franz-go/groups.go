@@ -123,33 +123,38 @@ func checkMembers(words string, members []*member, last int) {
 }
 
 func (s *suite) groupsShare() {
-	const limit = 40 * time.Second
 	balancers := map[string]kgo.GroupBalancer{"range": kgo.RangeBalancer(), "roundrobin": kgo.RoundRobinBalancer(),
 		"sticky": kgo.StickyBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer()}
 	for words, balancer := range balancers {
-		topic := s.create("group-"+words, partitions)
-		produceRound := func(first int) {
-			for partition := int32(0); partition < partitions; partition++ {
-				s.produce(topic, partition, first, round)
-			}
-		}
-		produceRound(0)
-		members := []*member{s.startMember(topic, balancer), s.startMember(topic, balancer)}
-		reads := func(count int) func() bool { return func() bool { return total(members) >= count } }
-		check(waitFor(limit, reads(partitions*round)), words+": two members read")
-		check(waitFor(limit, shared(members...)), words+": each has three partitions")
-		members = append(members, s.startMember(topic, balancer))
-		check(waitFor(limit, shared(members...)), words+": a third joins and each has two")
-		produceRound(round)
-		check(waitFor(limit, reads(2*partitions*round)), words+": three members read")
-		members[1].stop()
-		check(waitFor(limit, shared(members[0], members[2])), words+": one leaves and the others have three")
-		produceRound(2 * round)
-		check(waitFor(limit, reads(3*partitions*round)), words+": those left read the rest")
-		members[0].stop()
-		members[2].stop()
-		checkMembers(words, members, 3*round)
+		s.groupShares(words, balancer)
 	}
+}
+
+// groupShares: two members share six partitions, a third joins, one leaves.
+func (s *suite) groupShares(words string, balancer kgo.GroupBalancer) {
+	const limit = 40 * time.Second
+	topic := s.create("group-"+words, partitions)
+	produceRound := func(first int) {
+		for partition := int32(0); partition < partitions; partition++ {
+			s.produce(topic, partition, first, round)
+		}
+	}
+	produceRound(0)
+	members := []*member{s.startMember(topic, balancer), s.startMember(topic, balancer)}
+	reads := func(count int) func() bool { return func() bool { return total(members) >= count } }
+	check(waitFor(limit, reads(partitions*round)), words+": two members read")
+	check(waitFor(limit, shared(members...)), words+": each has three partitions")
+	members = append(members, s.startMember(topic, balancer))
+	check(waitFor(limit, shared(members...)), words+": a third joins and each has two")
+	produceRound(round)
+	check(waitFor(limit, reads(2*partitions*round)), words+": three members read")
+	members[1].stop()
+	check(waitFor(limit, shared(members[0], members[2])), words+": one leaves and the others have three")
+	produceRound(2 * round)
+	check(waitFor(limit, reads(3*partitions*round)), words+": those left read the rest")
+	members[0].stop()
+	members[2].stop()
+	checkMembers(words, members, 3*round)
 }
 
 func (s *suite) groupsResume() {

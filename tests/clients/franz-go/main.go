@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,13 +35,26 @@ func (s *suite) client(options ...kgo.Opt) *kgo.Client {
 // create creates a topic, waits until metadata shows it and returns its name.
 func (s *suite) create(words string, partitions int32) string {
 	topic := s.name(words)
-	_, err := s.admin.CreateTopic(s.context, partitions, 1, nil, topic)
+	_, err := s.admin.CreateTopic(s.context, partitions, replication(), nil, topic)
 	must(err, "creating "+topic)
 	if !waitFor(10*time.Second, func() bool { return s.partitionsOf(topic) == int(partitions) }) {
 		must(fmt.Errorf("not there"), "creating "+topic)
 	}
 	return topic
 }
+
+// replication is 3 where there are three nodes.
+func replication() int16 {
+	if os.Getenv("REPLICATION") == "" {
+		return 1
+	}
+	factor, err := strconv.ParseInt(os.Getenv("REPLICATION"), 10, 16)
+	must(err, "REPLICATION")
+	return int16(factor)
+}
+
+// killLeader is a program that kills a node which leads a partition of the topic it is given; "" with one node.
+var killLeader = os.Getenv("KILL_LEADER")
 
 func main() {
 	if len(os.Args) != 3 {
@@ -53,13 +67,18 @@ func main() {
 	s.admin = kadm.NewClient(s.client())
 	defer s.admin.Close()
 	s.recordsComeBack()
-	s.oddValues()
-	s.offsetsAndTimes()
-	s.groupsResume()
-	s.topicsChange()
-	s.configsChange()
-	s.groupsChange()
-	s.groupsShare()
+	if killLeader != "" {
+		s.groupShares("cooperative-sticky", kgo.CooperativeStickyBalancer())
+		s.leaderDies()
+	} else {
+		s.oddValues()
+		s.offsetsAndTimes()
+		s.groupsResume()
+		s.topicsChange()
+		s.configsChange()
+		s.groupsChange()
+		s.groupsShare()
+	}
 	if failed > 0 {
 		os.Exit(1)
 	}

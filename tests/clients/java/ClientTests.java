@@ -20,8 +20,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 
 final class ClientTests {
-    private static final int PARTITIONS = 6;
-    private static final int ROUND = 100;
+    static final int PARTITIONS = 6;
+    static final int ROUND = 100;
 
     private ClientTests() {
     }
@@ -155,7 +155,7 @@ final class ClientTests {
         }
     }
 
-    private static void groupShares(String topic, String words, String assignor) throws Exception {
+    static void groupShares(String topic, String words, String assignor) throws Exception {
         List<Member> members = new ArrayList<>(List.of(new Member(topic, assignor), new Member(topic, assignor)));
         try (KafkaProducer<String, String> producer = Suite.producer()) {
             produceRound(producer, topic, 0);
@@ -181,7 +181,7 @@ final class ClientTests {
             PARTITIONS, 3 * ROUND);
     }
 
-    private static void produceRound(KafkaProducer<String, String> producer, String topic, int round) throws Exception {
+    static void produceRound(KafkaProducer<String, String> producer, String topic, int round) throws Exception {
         for (int partition = 0; partition < PARTITIONS; partition++) {
             Suite.produce(producer, topic, partition, round * ROUND, ROUND, null);
         }

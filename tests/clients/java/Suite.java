@@ -48,9 +48,16 @@ public final class Suite {
         return new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
     }
 
+    /** Set where a leader can be killed: there are three nodes then. */
+    static final String KILL_LEADER = System.getenv("KILL_LEADER");
+
+    static short replication() {
+        return Short.parseShort(System.getenv().getOrDefault("REPLICATION", "1"));
+    }
+
     static String create(Admin admin, String words, int partitions) throws Exception {
         String topic = name(words);
-        admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+        admin.createTopics(List.of(new NewTopic(topic, partitions, replication()))).all().get();
         Checks.waitFor(10, () -> {
             try {
                 return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size() == partitions;
@@ -113,6 +120,24 @@ public final class Suite {
     public static void main(String[] arguments) throws Exception {
         bootstrap = arguments[0];
         prefix = arguments[1];
+        if (KILL_LEADER != null) {
+            cluster();
+        } else {
+            node();
+        }
+        System.out.flush();
+        Runtime.getRuntime().halt(Checks.failed == 0 ? 0 : 1);
+    }
+
+    private static void cluster() {
+        try (Admin admin = Admin.create(settings())) {
+            run(admin, "records", ClientTests::recordsComeBack);
+            run(admin, "groups", ClusterTests::groupShares);
+            run(admin, "failover", ClusterTests::leaderDies);
+        }
+    }
+
+    private static void node() {
         try (Admin admin = Admin.create(settings())) {
             run(admin, "records", ClientTests::recordsComeBack);
             run(admin, "times", ClientTests::offsetsAndTimes);
@@ -129,7 +154,5 @@ public final class Suite {
             run(admin, "performance tools", ToolTests::performance);
             run(admin, "records for the dump", DumpLog::prepare);
         }
-        System.out.flush();
-        Runtime.getRuntime().halt(Checks.failed == 0 ? 0 : 1);
     }
 }

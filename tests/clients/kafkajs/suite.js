@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kafkajs against a broker: suite.js HOST:PORT PREFIX.
 'use strict';
+const { spawnSync } = require('node:child_process');
 const { Kafka, logLevel, CompressionTypes, CompressionCodecs } = require('kafkajs');
 const SnappyCodec = require('kafkajs-snappy');
 const lz4 = require('lz4-napi');
@@ -12,7 +13,7 @@ const kafka = new Kafka({ brokers: [bootstrap], clientId: 'kafkajs-suite', logLe
 const admin = kafka.admin();
 const nameOf = (words) => `${prefix}.${words}`;
 const create = (topic, numPartitions, more = {}) =>
-    admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, ...more }], waitForLeaders: true });
+    admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: Number(process.env.REPLICATION || 1), ...more }], waitForLeaders: true });
 
 // kafkajs brings gzip only; the others are added as its documentation says.
 CompressionCodecs[CompressionTypes.Snappy] = SnappyCodec;
@@ -245,10 +246,48 @@ async function groupsChange() {
     check(!(await admin.listGroups()).groups.some((group) => group.groupId === groupId), 'a deleted group is not listed');
 }
 
+// Three nodes, one of which is killed while it leads; $KILL_LEADER TOPIC kills it.
+async function leaderDies() {
+    const topic = nameOf('failover'), rounds = 6, perRound = 100;
+    await create(topic, 6);
+    const patient = new Kafka({ brokers: [bootstrap], clientId: 'kafkajs-suite', logLevel: logLevel.NOTHING,
+        connectionTimeout: 1000, requestTimeout: 5000, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 500 } });
+    // After its coordinator died a member may read some again.
+    const places = new Set();
+    let wrong = 0;
+    const members = await Promise.all(numbers(0, 2).map(async () => {
+        const consumer = patient.consumer({ groupId: topic, sessionTimeout: 6000, heartbeatInterval: 300, maxWaitTimeInMs: 100 });
+        await consumer.connect();
+        await consumer.subscribe({ topics: [topic], fromBeginning: true });
+        await consumer.run({ eachMessage: async ({ partition, message: record }) => {
+            const offset = Number(record.offset);
+            if (!isNumber({ ...record, partition, offset }, offset)) wrong++;
+            places.add(`${partition}/${offset}`);
+        } });
+        return consumer;
+    }));
+    const producer = patient.producer({ idempotent: true, maxInFlightRequests: 1 });
+    await producer.connect();
+    const misplaced = [];
+    for (let first = 0; first < rounds * perRound; first += perRound) {
+        if (first === rounds / 2 * perRound)
+            check(spawnSync(process.env.KILL_LEADER, [topic]).status === 0, 'a leader is killed');
+        for (const partition of numbers(0, 6)) {
+            const [base] = await produce(producer, topic, partition, first, perRound);
+            if (base !== `${first}`) misplaced.push(`${partition}/${first}: ${base}`);
+        }
+    }
+    await producer.disconnect();
+    check(misplaced.length === 0, 'every record is acknowledged at its place', misplaced.join());
+    check(await waitFor(() => places.size >= 6 * rounds * perRound, 60), 'the group read them all', `(${places.size})`);
+    check(places.size === 6 * rounds * perRound && wrong === 0, 'and nothing else', `(${places.size}, ${wrong})`);
+    await Promise.all(members.map((member) => member.disconnect()));
+}
+
 async function main() {
     await zstd.init();
     await admin.connect();
-    const tests = [recordsComeBack, oddValues, offsetsAndTimes, groupsResume, topicsChange, groupsChange, groupsShare];
+    const tests = process.env.KILL_LEADER ? [recordsComeBack, groupsShare, leaderDies] : [recordsComeBack, oddValues, offsetsAndTimes, groupsResume, topicsChange, groupsChange, groupsShare];
     for (const test of tests) {
         try {
             await test();

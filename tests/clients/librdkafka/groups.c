@@ -269,6 +269,15 @@ static void resumes_after_restart(struct suite *suite, rd_kafka_t *producer,
     free(records);
 }
 
+void test_cluster_group(struct suite *suite)
+{
+    const char *const properties[] = {"enable.idempotence", "true", NULL};
+    rd_kafka_t *producer = client_new(suite, RD_KAFKA_PRODUCER, properties);
+
+    rebalances(suite, producer, "roundrobin");
+    rd_kafka_destroy(producer);
+}
+
 void test_groups(struct suite *suite)
 {
     /* Without it a retry can put a batch behind the next one. */

@@ -9,9 +9,8 @@
 
 enum { RECORDS = 1000 };
 
-/* Reads `count` records of a partition from an offset (or RD_KAFKA_OFFSET_*), without a group. */
-static unsigned read_from(struct suite *suite, const char *topic, int32_t partition, int64_t offset,
-                          struct consumed *records, unsigned count)
+unsigned read_from(struct suite *suite, const char *topic, int32_t partition, int64_t offset,
+                   struct consumed *records, unsigned count)
 {
     const char *const properties[] = {"group.id",
                                       "unused",

@@ -126,7 +126,10 @@ void topic_create(struct suite *suite, rd_kafka_t *client, const char *topic, in
 {
     char why[256];
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof(why));
+    const char *replication = getenv("REPLICATION"); /* Set where there are three nodes. */
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
+        topic, partitions, replication != NULL ? (int)strtol(replication, NULL, 10) : 1, why,
+        sizeof(why));
     const rd_kafka_topic_result_t **results;
     rd_kafka_event_t *event;
     size_t count;
@@ -248,7 +251,12 @@ int main(int argc, char **argv)
     suite.prefix = argv[2];
     printf("librdkafka %s\n", rd_kafka_version_str());
     test_records(&suite);
-    test_groups(&suite);
-    test_admin(&suite);
+    if (getenv("KILL_LEADER") != NULL) {
+        test_cluster_group(&suite);
+        test_failover(&suite);
+    } else {
+        test_groups(&suite);
+        test_admin(&suite);
+    }
     return suite.checks_failed == 0 ? 0 : 1;
 }

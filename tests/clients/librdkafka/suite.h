@@ -65,8 +65,15 @@ bool records_are_numbers(const struct consumed *records, unsigned count, int32_t
 /* Runs one admin request through a queue: the event, or gives up after 20 s. */
 rd_kafka_event_t *admin_result(rd_kafka_queue_t *queue, const char *words);
 
+/* Reads `count` records of a partition from an offset (or RD_KAFKA_OFFSET_*), without a group. */
+unsigned read_from(struct suite *suite, const char *topic, int32_t partition, int64_t offset,
+                   struct consumed *records, unsigned count);
+
 void test_records(struct suite *suite);
 void test_groups(struct suite *suite);
+/* With three nodes, where $KILL_LEADER TOPIC kills one that leads. */
+void test_cluster_group(struct suite *suite);
+void test_failover(struct suite *suite);
 void test_admin(struct suite *suite);
 
 #endif
