@@ -130,6 +130,7 @@ static struct fetchers_config fetchers_config_of(const struct core *core)
         .backoff_max_ms = config_node_number(config, "replica.fetch.backoff.ms"),
         .request_timeout_ms = config_node_number(config, "replica.socket.timeout.ms"),
         .throttled_rate = config_node_number(config, "follower.replication.throttled.rate"),
+        .early_bytes_max = core->options.fetch_early_bytes_max,
     };
 }
 

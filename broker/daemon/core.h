@@ -38,6 +38,7 @@ struct core_options {
     struct caller *caller;               /* NULL: a cluster of one. */
     struct quorum *quorum;               /* NULL with the caller. */
     const struct founding *founding; /* Of one that founds the cluster with others, else NULL. */
+    size_t fetch_early_bytes_max;    /* See fetchers_config. */
     /* Once, as a task: NONE when the node serves, or why it cannot; not after core_stop_cluster. */
     void (*started)(void *context, enum error error, const char *step);
     /* The cluster does not know this node any more: it is to stop. Once, as a task. */

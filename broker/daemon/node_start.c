@@ -12,6 +12,9 @@
 #include "net/address.h"
 
 #include <limits.h>
+
+/* Checking less than this costs less than the way to the pool and back, and is soon over. */
+enum { FETCH_EARLY_BYTES_MAX = 256 << 10 };
 #include <stdio.h>
 #include <string.h>
 
@@ -329,6 +332,7 @@ static void core_begin(struct node *node)
         .version = TOPICFS_VERSION,
         .reporter = &node->reporter,
         .fresh = node->data.fresh,
+        .fetch_early_bytes_max = FETCH_EARLY_BYTES_MAX,
         .caller = cluster ? peers_caller(node->cluster.peers) : NULL,
         .quorum = cluster ? &node->cluster.quorum.quorum : NULL,
         .founding = node->cluster.founding.founder ? &node->cluster.founding : NULL,

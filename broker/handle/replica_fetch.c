@@ -93,7 +93,7 @@ static bool fill(struct filling *filling, const struct replica_entry *entry,
     enum error error = ERROR_UNKNOWN_TOPIC_ID;
     bool there = entry->partition != NULL && !partition_deleted(entry->partition);
     if (there && partition_role(entry->partition) == PARTITION_LEADER &&
-        !partition_has_follower(entry->partition, entry->session->node_id)) {
+        (entry->unproven || !partition_has_follower(entry->partition, entry->session->node_id))) {
         error = ERROR_UNKNOWN_LEADER_EPOCH; /* This node has not heard of it yet: asked again. */
     } else if (there) {
         int64_t limit = entry->max_bytes < filling->left ? entry->max_bytes : filling->left;
@@ -266,6 +266,20 @@ static void refuse(struct request *request, enum error error)
     request_complete(request);
 }
 
+/* No follower says otherwise: its end is neither below zero nor above what it asks for. */
+static bool is_sound(const struct replica_fetch_request *body)
+{
+    for (uint32_t i = 0; i < body->topics_count; i++) {
+        for (uint32_t k = 0; k < body->topics[i].partitions_count; k++) {
+            const struct replica_fetch_request_replica_partition *said =
+                &body->topics[i].partitions[k];
+            if (said->end_offset < 0 || said->end_offset > said->fetch_offset)
+                return false;
+        }
+    }
+    return true;
+}
+
 void handle_replica_fetch(struct request *request)
 {
     struct broker *broker = request->broker;
@@ -279,6 +293,10 @@ void handle_replica_fetch(struct request *request)
     const struct catalog_node *node = catalog_node_find(broker->catalog, body->node_id);
     if (node != NULL && body->node_epoch < node->epoch) {
         refuse(request, ERROR_STALE_BROKER_EPOCH);
+        return;
+    }
+    if (!is_sound(body)) {
+        refuse(request, ERROR_INVALID_REQUEST);
         return;
     }
     struct replica_session *session;

@@ -118,6 +118,7 @@ static struct replica_entry *entry_make(struct replica_session *session,
         return NULL;
     }
     entry->session = session;
+    entry->leader_epoch = -1;
     entry->news.changed = entry_news;
     list_init(&entry->link);
     list_init(&entry->news.link);
@@ -296,6 +297,9 @@ static void entry_take(struct replica_entry *entry,
                        const struct replica_fetch_request_replica_partition *said)
 {
     struct replica_session *session = entry->session;
+    entry->unproven =
+        said->fetch_offset > said->end_offset &&
+        (entry->leader_epoch != said->leader_epoch || said->fetch_offset < entry->fetch_offset);
     bool on_their_way = entry->waiting && entry->sent_records &&
                         entry->leader_epoch == said->leader_epoch &&
                         entry->fetch_offset == said->fetch_offset;
@@ -314,7 +318,8 @@ static void entry_take(struct replica_entry *entry,
                            : partition_check_replica(entry->partition, said->leader_epoch,
                                                      said->last_fetched_epoch, said->fetch_offset,
                                                      &offsets, &divergence);
-    if (error == ERROR_NONE && !partition_has_follower(entry->partition, session->node_id))
+    if (error == ERROR_NONE &&
+        (entry->unproven || !partition_has_follower(entry->partition, session->node_id)))
         error = ERROR_UNKNOWN_LEADER_EPOCH;
     if (error != ERROR_NONE || divergence.epoch >= 0) {
         entry->waiting = false;
@@ -322,9 +327,9 @@ static void entry_take(struct replica_entry *entry,
         return;
     }
     int64_t synced =
-        said->synced_offset < said->fetch_offset ? said->synced_offset : said->fetch_offset;
+        said->synced_offset < said->end_offset ? said->synced_offset : said->end_offset;
     partition_replica_progress(entry->partition, session->node_id, session->node_epoch,
-                               said->fetch_offset, synced, said->log_start_offset);
+                               said->end_offset, synced, said->log_start_offset);
     if (on_their_way)
         return;
     if (offsets.log_end_offset > said->fetch_offset) {
@@ -333,7 +338,7 @@ static void entry_take(struct replica_entry *entry,
     }
     /* What this vote moved was news just now. */
     int64_t usable =
-        offsets.high_watermark < said->fetch_offset ? offsets.high_watermark : said->fetch_offset;
+        offsets.high_watermark < said->end_offset ? offsets.high_watermark : said->end_offset;
     if (usable > said->high_watermark || offsets.log_start_offset > said->log_start_offset)
         entry_hint(entry);
 }

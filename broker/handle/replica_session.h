@@ -8,9 +8,11 @@
  *
  * A waiting entry was sent something the follower has to act on; nothing more is sent before it
  * names the partition again. Named at the same place while records are on their way there, it has
- * only voted; a follower to whom they were of no use forgets the partition before it names it. What
- * is throttled (leader.replication.throttled.rate) is held, neither urgent nor soft, until there is
- * rate again. One session a node; inside the monitor. */
+ * only voted; a follower to whom they were of no use forgets the partition before it names it. The
+ * place may be ahead of the follower's end, which is its vote: what is between them was sent in
+ * this session and epoch, and it works on it still. What is throttled
+ * (leader.replication.throttled.rate) is held, neither urgent nor soft, until there is rate again.
+ * One session a node; inside the monitor. */
 #ifndef BROKER_HANDLE_REPLICA_SESSION_H
 #define BROKER_HANDLE_REPLICA_SESSION_H
 
@@ -39,6 +41,7 @@ struct replica_entry {
     int32_t last_fetched_epoch;
     int32_t max_bytes;
     int64_t fetch_offset;
+    bool unproven; /* It asks ahead of its log's end, though nothing was sent for that. */
     bool waiting;
     bool held;
     bool sent_records; /* Waiting, for records that were sent. */

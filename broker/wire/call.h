@@ -54,6 +54,9 @@ struct call {
     struct buffer *frame; /* What its slices point into. */
     struct arena arena;
     void (*done)(struct call *call);
+    /* The answer is here, decoded, and `done` is to come: work on it that needs no monitor, outside
+     * of it, on the implementation's thread. May be NULL. */
+    void (*arrived)(struct call *call);
 };
 
 struct caller_ops {

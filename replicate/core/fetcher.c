@@ -23,14 +23,22 @@ bool fetched_release(struct fetched *fetched)
 {
     if (!fetched->gone)
         return false;
-    fetched_free(fetched);
+    /* What is on the pool ends first. */
+    if (fetched->parts == 0 && fetched->state != FETCHED_TRUNCATING)
+        fetched_free(fetched);
     return true;
+}
+
+bool fetched_may_be_named(const struct fetched *fetched)
+{
+    return fetched->state == FETCHED_FETCHING ||
+           (fetched->state == FETCHED_CHECKING && fetched->ahead_offset >= 0);
 }
 
 void fetched_announce(struct fetched *fetched)
 {
     ASSERT(!fetched->gone);
-    fetched->state = FETCHED_FETCHING;
+    ASSERT(fetched_may_be_named(fetched));
     list_remove(&fetched->link);
     list_push(&fetched->fetcher->news, &fetched->link);
     fetcher_wake(fetched->fetcher);
@@ -40,7 +48,10 @@ static void fetched_retry(struct timer *timer)
 {
     struct fetched *fetched = container_of(timer, struct fetched, timer);
     fetched->fetcher->fetchers->view.failed--;
-    fetched_announce(fetched);
+    /* Parts that are of no use any more end first. */
+    fetched->state = fetched->parts > 0 ? FETCHED_CHECKING : FETCHED_FETCHING;
+    if (fetched->parts == 0)
+        fetched_announce(fetched);
 }
 
 static void report_failure(const struct fetched *fetched, enum error error)
@@ -88,6 +99,8 @@ void fetched_fail(struct fetched *fetched, enum error error)
     fetched->state = FETCHED_FAILED;
     fetched->renewed = true;
     fetched->awaited = false;
+    fetched->ahead_offset = -1;
+    fetched->life++;
     fetchers->view.failed++;
     list_remove(&fetched->link);
     executor_timer_start(fetchers->options.executor, &fetched->timer,
@@ -114,7 +127,7 @@ static void fetched_news(struct partition_news *news, unsigned kinds)
                  partition_config(fetched->partition)->durability == PARTITION_FSYNC;
     if (!votes && (kinds & PARTITION_NEWS_START) == 0)
         return;
-    if (fetched->state == FETCHED_FETCHING && fetched->awaited && list_empty(&fetched->link))
+    if (fetched_may_be_named(fetched) && fetched->awaited && list_empty(&fetched->link))
         fetched_announce(fetched);
 }
 
@@ -147,6 +160,9 @@ void fetcher_restart(struct fetcher *fetcher, bool pause)
     for (struct fetched *fetched = fetcher->by_key; fetched != NULL; fetched = fetched->hh.next) {
         fetched->awaited = false;
         fetched->renewed = false;
+        if (fetched->ahead_offset >= 0) /* The new session knows nothing of what is ahead. */
+            list_remove(&fetched->link);
+        fetched->ahead_offset = -1;
         if (fetched->state == FETCHED_FETCHING && list_empty(&fetched->link))
             list_push(&fetcher->news, &fetched->link);
     }
@@ -186,8 +202,10 @@ static struct fetcher *fetcher_make(struct fetchers *fetchers, int32_t node_id)
     list_init(&fetcher->task.link);
     list_init(&fetcher->news);
     list_init(&fetcher->held);
+    list_init(&fetcher->landed);
     for (int i = 0; i < FLIGHTS; i++) {
         fetcher->flights[i].fetcher = fetcher;
+        list_init(&fetcher->flights[i].link);
         codec_context_init(&fetcher->flights[i].codec);
     }
     list_push(&fetchers->list, &fetcher->link);
@@ -222,6 +240,7 @@ static bool fetched_add(struct fetcher *fetcher, struct partition *partition, in
     fetcher->fetchers->view.partitions++;
     fetched->fetcher = fetcher;
     fetched->leader_epoch = leader_epoch;
+    fetched->ahead_offset = -1;
     fetched->partition = partition_ref(partition);
     fetched->timer.fire = fetched_retry;
     fetched->news.changed = fetched_news;
@@ -275,10 +294,11 @@ static void fetched_remove(struct fetched *fetched)
     view->failed -= fetched->state == FETCHED_FAILED;
     forget_note(fetcher, &fetched->key);
     fetched->gone = true;
+    fetched->awaited = false; /* Its news are of no use. */
+    fetched->ahead_offset = -1;
     list_remove(&fetched->link);
-    /* What is on the pool ends first. */
-    if (fetched->state == FETCHED_FETCHING || fetched->state == FETCHED_FAILED)
-        fetched_free(fetched);
+    executor_timer_stop(fetcher->fetchers->options.executor, &fetched->timer);
+    (void)fetched_release(fetched);
 }
 
 static void unfollow(struct partition_feed *feed, struct partition *partition)
@@ -362,7 +382,7 @@ bool fetchers_idle(const struct fetchers *fetchers)
     {
         const struct fetcher *fetcher = container_of(link, struct fetcher, link);
         for (int i = 0; i < FLIGHTS; i++) {
-            if (fetcher->flights[i].sent || fetcher->flights[i].checking)
+            if (fetcher->flights[i].sent || fetcher->flights[i].landed)
                 return false;
         }
     }

@@ -13,7 +13,11 @@
  *   OPENING -> FETCHING <-> CHECKING/APPENDING
  *                 ^  '--> TRUNCATING --'        FAILED: retried after a pause that doubles
  *
- * Inside the monitor; checking what came and syncing truncations run on the pool. */
+ * Small answers are checked as they arrive, on the caller's thread. A large one is checked on the
+ * pool, and what is behind it is asked for at once: answers are appended in the order they came,
+ * each only where the log still ends as it did when it was asked for.
+ *
+ * Inside the monitor, but for the checks; syncing truncations runs on the pool. */
 #ifndef REPLICATE_CORE_FETCHER_H
 #define REPLICATE_CORE_FETCHER_H
 
@@ -31,6 +35,7 @@ struct fetchers_config {
     int64_t backoff_max_ms;
     int64_t request_timeout_ms; /* On top of the wait. */
     int64_t throttled_rate;     /* follower.replication.throttled.rate, bytes a second. */
+    size_t early_bytes_max;     /* Of records in an answer that is checked as it arrives. */
 };
 
 struct fetchers_options {

@@ -44,13 +44,18 @@ static void name(struct building *building, struct fetched *fetched,
     replica_fetch_request_replica_partition_init(named);
     named->partition_index = fetched->key.index;
     named->leader_epoch = fetched->leader_epoch;
-    named->fetch_offset = position->end_offset;
+    bool ahead = fetched->ahead_offset >= position->end_offset;
+    named->fetch_offset = ahead ? fetched->ahead_offset : position->end_offset;
+    named->end_offset = position->end_offset;
     named->synced_offset = position->synced_offset;
     named->log_start_offset = position->log_start_offset;
-    named->last_fetched_epoch = position->last_epoch;
+    named->last_fetched_epoch = ahead ? fetched->ahead_epoch : position->last_epoch;
     named->high_watermark = position->high_watermark;
     named->max_bytes = config->fetch_max_bytes;
     topic->partitions_count++;
+    if (!fetched->awaited || fetched->asked_offset != named->fetch_offset)
+        fetched->named_number = building->flight->number;
+    fetched->asked_offset = named->fetch_offset;
     fetched->awaited = true;
     fetched->renewed = false;
     list_remove(&fetched->link);
@@ -162,7 +167,8 @@ static void flight_landed(struct call *call)
         fetcher->session_id = response->session_id;
         flight_take(flight, response);
     }
-    if (!flight->checking) {
+    flight_early_done(flight);
+    if (!flight->landed) {
         call_done(&flight->call);
         arena_done(&flight->arena);
     }
@@ -174,6 +180,7 @@ static void send(struct fetcher *fetcher, struct flight *flight)
 {
     struct fetchers *fetchers = fetcher->fetchers;
     const struct fetchers_options *options = &fetchers->options;
+    flight->number = ++fetcher->last_number;
     if (!build(fetcher, flight)) {
         arena_done(&flight->arena);
         fetcher_restart(fetcher, true);
@@ -183,6 +190,8 @@ static void send(struct fetcher *fetcher, struct flight *flight)
               CALL_REPLICA, options->config.wait_max_ms + options->config.request_timeout_ms);
     flight->call.body = &flight->body;
     flight->call.done = flight_landed;
+    flight->call.arrived = flight_check_early;
+    flight->early_bytes_max = options->config.early_bytes_max;
     flight->generation = fetcher->generation;
     flight->sent = true;
     fetcher->session_epoch = fetcher->session_epoch == INT32_MAX ? 1 : fetcher->session_epoch + 1;
@@ -193,23 +202,26 @@ static void send(struct fetcher *fetcher, struct flight *flight)
 }
 
 /* A free flight when a request may go out now: one that waits at the leader, and beside it one with
- * news. While an answer is being worked on only news are worth a request: there will be some. */
+ * news. While an answer is being worked on only news are worth a request: there will be some. As
+ * many answers are in memory at most as there are flights. */
 static struct flight *flight_free(struct fetcher *fetcher)
 {
     bool news = !list_empty(&fetcher->news) || fetcher->forgotten_count > 0;
     uint32_t sent = 0;
-    uint32_t checking = 0;
+    uint32_t landed = 0;
     struct flight *unused = NULL;
     for (int i = 0; i < FLIGHTS; i++) {
         struct flight *flight = &fetcher->flights[i];
         sent += flight->sent;
-        checking += flight->checking;
-        if (!flight->sent && !flight->checking)
+        landed += flight->landed;
+        if (!flight->sent && !flight->landed)
             unused = flight;
     }
+    if (sent == FLIGHTS_SENT_MAX)
+        return NULL;
     if (fetcher->session_id == 0)
-        return sent + checking == 0 && news ? unused : NULL;
-    if (sent > 0 || checking > 0)
+        return sent + landed == 0 && news ? unused : NULL;
+    if (sent > 0 || landed > 0)
         return news ? unused : NULL;
     return unused;
 }

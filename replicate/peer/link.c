@@ -310,6 +310,8 @@ enum error link_answered(struct link *link, struct buffer *buffer, struct slice 
     if (error == ERROR_NONE) {
         call->response = response;
         call->frame = buffer_ref(buffer);
+        if (call->arrived != NULL)
+            call->arrived(call);
     }
     outbound_end(outbound, error);
     return error == ERROR_OUT_OF_MEMORY ? ERROR_NONE : error;

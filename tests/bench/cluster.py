@@ -118,6 +118,15 @@ def log_bytes(folder, topic):
     return sum(path.stat().st_size for path in folder.glob(f"{topic}-0/*.log"))
 
 
+def bare_copy(bench, folder, topic):
+    files = sorted(folder.glob(f"{topic}-0/*.log"))
+    copy = bench.folder / "copy"
+    result = subprocess.run(list(map(str, (bench.program("bare_copy"), *files, copy))),
+                            capture_output=True, text=True, check=True)
+    copy.unlink()
+    return json.loads(result.stdout)
+
+
 def catch_up(bench, size_bytes):
     """Stops a node that follows, writes without it, starts it again: from the first byte it gets to
     the last. Gives the way of the bare loop with the same file, too."""
@@ -138,11 +147,8 @@ def catch_up(bench, size_bytes):
     contenders.wait_for("the other follower", lambda: len(
         {log_bytes(folders[number], topic) for number in others}) == 1)
     wanted, had = log_bytes(folders[leader], topic), log_bytes(folders[late], topic)
-    files = sorted(folders[leader].glob(f"{topic}-0/*.log"))
-    bare = json.loads(subprocess.run(
-        list(map(str, (bench.program("bare_copy"), *files, bench.folder / "copy"))),
-        capture_output=True, text=True, check=True).stdout)
-    (bench.folder / "copy").unlink()
+    bare_copy(bench, folders[leader], topic)  # The first to touch the memory that it takes.
+    bare = bare_copy(bench, folders[leader], topic)
     cluster.start_node(late)
     pid = cluster.nodes[late].pid
     contenders.wait_for("the first bytes", lambda: log_bytes(folders[late], topic) > had, 60, 0.001)

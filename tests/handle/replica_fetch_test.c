@@ -50,6 +50,7 @@ static void name(struct broker_fixture *f, struct fetching *fetching, int64_t en
     fetching->partition = (struct replica_fetch_request_replica_partition){
         .leader_epoch = partition_leader_epoch(orders(f)),
         .fetch_offset = end,
+        .end_offset = end,
         .synced_offset = end,
         .last_fetched_epoch = last_epoch,
         .max_bytes = 1 << 20,
@@ -292,6 +293,71 @@ static void records_are_sent_again_only_to_one_that_forgot(void **state)
 
     assert_int_equal(answer->topics_count, 1);
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
+    end(&fetching);
+}
+
+/* How far node 2's vote goes, by the high watermark once everybody else has voted for all. */
+static int64_t vote_of_node_2(struct broker_fixture *f)
+{
+    struct partition_offsets offsets;
+    partition_replica_progress(orders(f), 3, epoch_of(f, 3), 3, 3, 0);
+    assert_int_equal(partition_offsets(orders(f), &offsets), ERROR_NONE);
+    return offsets.high_watermark;
+}
+
+/* Behind records it still works on it may ask for more; its vote is what its log holds. */
+static void one_that_asks_ahead_votes_for_what_it_has(void **state)
+{
+    struct broker_fixture *f = *state;
+    fixture_replicated_topic(f, "orders");
+    append(f);
+    append(f);
+    int32_t id = session_begin(f, 0, -1); /* Which carried both records. */
+    append(f);
+    struct fetching fetching;
+    begin(f, &fetching, id, 1);
+    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    fetching.partition.end_offset = 1;
+    const struct replica_fetch_response *answer = run(f, &fetching);
+
+    assert_int_equal(answer->topics_count, 1);
+    assert_true(answer->topics[0].partitions[0].records.data.size > 0);
+    assert_int_equal(vote_of_node_2(f), 1);
+    end(&fetching);
+
+    /* The rest is on its way to it: now it only votes. */
+    begin(f, &fetching, id, 2);
+    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    fetching.body->max_wait_ms = 0;
+    answer = run(f, &fetching);
+    assert_true(answer->topics_count == 0 ||
+                answer->topics[0].partitions[0].records.data.size == 0);
+    assert_int_equal(vote_of_node_2(f), 2);
+    end(&fetching);
+}
+
+/* Nothing was sent to it in this session: what lies between its end and its place is unknown, and
+ * nothing it says is believed. */
+static void one_that_asks_ahead_of_nothing_is_refused(void **state)
+{
+    struct broker_fixture *f = *state;
+    fixture_replicated_topic(f, "orders");
+    append(f);
+    append(f);
+    append(f);
+    struct fetching fetching;
+    begin(f, &fetching, 0, 0);
+    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    fetching.partition.end_offset = 1;
+    const struct replica_fetch_response *answer = run(f, &fetching);
+    assert_kafka_error(answer->topics[0].partitions[0].error_code, ERROR_UNKNOWN_LEADER_EPOCH);
+    assert_int_equal(vote_of_node_2(f), 0);
+    end(&fetching);
+
+    begin(f, &fetching, 0, 0);
+    name(f, &fetching, 1, partition_leader_epoch(orders(f)));
+    fetching.partition.end_offset = 2;
+    assert_kafka_error(run(f, &fetching)->error_code, ERROR_INVALID_REQUEST);
     end(&fetching);
 }
 
@@ -548,6 +614,8 @@ int main(void)
         WITH_BROKER(a_newer_request_ends_the_wait_of_the_older),
         WITH_BROKER(votes_commit_and_the_high_watermark_is_told),
         WITH_BROKER(records_are_sent_again_only_to_one_that_forgot),
+        WITH_BROKER(one_that_asks_ahead_votes_for_what_it_has),
+        WITH_BROKER(one_that_asks_ahead_of_nothing_is_refused),
         WITH_BROKER(a_log_that_parts_is_told_where),
         WITH_BROKER(other_epochs_and_topics_are_refused),
         WITH_BROKER(a_throttled_leader_keeps_to_its_rate),

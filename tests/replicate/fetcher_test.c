@@ -43,6 +43,80 @@ static void a_follower_that_was_away_catches_up(void **state)
     assert_int_equal(c->agreed[0].isr_count, 3);
 }
 
+/* With every answer checked on the pool, the next is asked for meanwhile, and goes behind it. */
+static void a_follower_asks_ahead_while_it_checks(void **state)
+{
+    struct replicas *c = *state;
+    c->fetching.early_bytes_max = 0;
+    c->fetching.fetch_max_bytes = 3000;
+    replicas_make(c, 1, 0);
+    replicas_stop(c, 2, true, false);
+    replicas_elect(c, 0, 0, "01");
+    for (int i = 0; i < 120; i++)
+        replicas_append(c, 0, 0, 2, 500, -1, ERROR_NONE);
+
+    replicas_start(c, 2);
+
+    assert_true(replicas_settle(c, 0, 5000));
+    replicas_expect_equal(c, 0);
+    assert_int_equal(fetchers_view(c->nodes[2].fetchers).failed, 0);
+    replicas_run_for(c, 200);
+    assert_int_equal(c->agreed[0].isr_count, 3);
+    replicas_append(c, 0, 0, 1, 100, -1, ERROR_NONE);
+    replicas_expect_equal(c, 0);
+}
+
+/* One answer is damaged while what is behind it is on its way: none of that is written before it.
+ */
+static void nothing_asked_for_ahead_is_written_behind_a_gap(void **state)
+{
+    struct replicas *c = *state;
+    c->fetching.early_bytes_max = 0;
+    c->fetching.fetch_max_bytes = 3000;
+    replicas_make(c, 1, 0);
+    for (int round = 0; round < 8; round++) {
+        replicas_stop(c, 2, true, false);
+        replicas_elect(c, 0, 0, "01");
+        for (int i = 0; i < 40; i++)
+            replicas_append(c, 0, 0, 2, 500, -1, ERROR_NONE);
+        replicas_start(c, 2);
+        replicas_run_for(c, 2 + round);
+        c->damages = 1 + round % 3;
+        assert_true(replicas_settle(c, 0, 10000));
+        replicas_expect_equal(c, 0);
+        c->damages = 0;
+    }
+}
+
+/* A new leader, records deleted below, a leader that cuts off: all while answers are worked on. */
+static void what_was_asked_for_ahead_of_an_old_leader_is_of_no_use(void **state)
+{
+    struct replicas *c = *state;
+    c->config.min_insync_replicas = 1;
+    c->fetching.early_bytes_max = 0;
+    c->fetching.fetch_max_bytes = 2000;
+    replicas_make(c, 1, 0);
+    for (int round = 0; round < 12; round++) {
+        int32_t leader = round % 2;
+        replicas_stop(c, 2, true, false);
+        replicas_elect(c, 0, leader, "01");
+        for (int i = 0; i < 30; i++)
+            replicas_append(c, leader, 0, 2, 500, 1, ERROR_NONE);
+        replicas_run_for(c, 200);
+        replicas_start(c, 2);
+        replicas_run_for(c, 1 + round);
+        if (round % 3 == 1) {
+            int64_t low;
+            (void)partition_delete_records(replicas_at(c, leader, 0),
+                                           replicas_high_watermark(c, leader, 0) - 5, &low);
+        }
+        replicas_elect(c, 0, 1 - leader, "01");
+        replicas_append(c, 1 - leader, 0, 1, 100, 1, ERROR_NONE);
+        assert_true(replicas_settle(c, 0, 20000));
+        replicas_expect_equal(c, 0);
+    }
+}
+
 /* A cluster at rest: no request names anything, whatever the number of partitions. */
 static void partitions_at_rest_cost_a_request_now_and_then(void **state)
 {
@@ -347,6 +421,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FETCHER_TEST(a_record_is_on_every_replica_before_acks_all_is_answered),
         FETCHER_TEST(a_follower_that_was_away_catches_up),
+        FETCHER_TEST(a_follower_asks_ahead_while_it_checks),
+        FETCHER_TEST(nothing_asked_for_ahead_is_written_behind_a_gap),
+        FETCHER_TEST(what_was_asked_for_ahead_of_an_old_leader_is_of_no_use),
         FETCHER_TEST(partitions_at_rest_cost_a_request_now_and_then),
         FETCHER_TEST(leaders_cut_off_in_a_row_end_with_one_log),
         FETCHER_TEST(a_follower_that_hangs_leaves_the_isr_and_comes_back),

@@ -111,6 +111,8 @@ static void answer_arrived(struct timer *timer)
                 call->api->response.decode(&reader, call->version, &call->arena, call->response);
         }
         assert_true(error == ERROR_NONE || error == ERROR_OUT_OF_MEMORY);
+        if (error == ERROR_NONE && call->arrived != NULL)
+            call->arrived(call);
     }
     end(carried, error);
     carried_free(carried);

@@ -223,7 +223,8 @@ int replicas_setup(void **state)
                                            .backoff_min_ms = 20,
                                            .backoff_max_ms = 1000,
                                            .request_timeout_ms = 2000,
-                                           .throttled_rate = INT64_MAX};
+                                           .throttled_rate = INT64_MAX,
+                                           .early_bytes_max = 32 << 10};
     for (int32_t i = 0; i < REPLICAS_NODES; i++) {
         struct replica_node *node = &c->nodes[i];
         node->cluster = c;

@@ -142,6 +142,8 @@ static enum error answer_decode(struct call *call, const struct frame_parcel *fr
         error = call->api->response.decode(&reader, call->version, &call->arena, response);
     if (error == ERROR_NONE)
         call->response = response;
+    if (error == ERROR_NONE && call->arrived != NULL)
+        call->arrived(call);
     return error;
 }
 
