@@ -66,9 +66,43 @@ void accepted_refuse(struct accepted *accepted)
     struct net *net = accepted->listener->net;
     uint8_t key[16];
     address_key(&accepted->peer, key);
-    peers_remove(&net->peers, key);
     (void)atomic_fetch_sub(&net->connection_count, 1);
+    accept_client_gone(net, key, accepted->counted_by_ip);
     accepted_drop(accepted);
+}
+
+/* Other nodes connect here, too. */
+static bool has_trials(const struct net *net)
+{
+    return net->raft_accepted != NULL;
+}
+
+static void report_full(const struct net *net)
+{
+    report(REPORT_WARNING, "connections_full", "",
+           "connections=%u lost=nothing do=\"raise max.connections\"", net->limits.connections_max);
+}
+
+bool accept_as_client(struct net *net, const uint8_t key[16], bool *counted_by_ip)
+{
+    if (atomic_load(&net->client_count) > net->limits.connections_max) {
+        report_full(net);
+        return false;
+    }
+    if (!*counted_by_ip &&
+        peers_add(&net->peers, key, net->limits.connections_per_ip_max) != ERROR_NONE)
+        return false;
+    *counted_by_ip = true;
+    return true;
+}
+
+void accept_client_gone(struct net *net, const uint8_t key[16], bool counted_by_ip)
+{
+    if (counted_by_ip)
+        peers_remove(&net->peers, key);
+    (void)atomic_fetch_sub(&net->client_count, 1);
+    if (atomic_load(&net->accept_paused))
+        loop_post_accept(&net->loops[0]);
 }
 
 static void report_refused(const struct accepted *accepted, enum error error)
@@ -91,12 +125,17 @@ static void deal_out(struct net *net, struct accepted *accepted)
     uint8_t key[16];
     address_key(&accepted->peer, key);
     enum error error = peers_add(&net->peers, key, net->limits.connections_per_ip_max);
-    if (error != ERROR_NONE) {
+    accepted->counted_by_ip = error == ERROR_NONE;
+    accepted->on_trial = error == ERROR_POLICY_VIOLATION && has_trials(net);
+    if (error != ERROR_NONE)
         report_refused(accepted, error);
+    if (error != ERROR_NONE && !accepted->on_trial) {
         accepted_drop(accepted);
         return;
     }
     (void)atomic_fetch_add(&net->connection_count, 1);
+    if (atomic_fetch_add(&net->client_count, 1) >= net->limits.connections_max)
+        accepted->on_trial = true;
     struct io_loop *loop = &net->loops[net->next_loop];
     net->next_loop = (net->next_loop + 1) % net->loop_count;
     if (loop->index == 0)
@@ -134,16 +173,15 @@ static void accept_failed(struct net *net, int errno_value)
 
 static bool connections_full(struct net *net)
 {
-    if (atomic_load(&net->connection_count) < net->limits.connections_max)
+    if (has_trials(net) || atomic_load(&net->client_count) < net->limits.connections_max)
         return false;
     atomic_store(&net->accept_paused, true);
     /* One may have gone before the flag was seen. */
-    if (atomic_load(&net->connection_count) < net->limits.connections_max) {
+    if (atomic_load(&net->client_count) < net->limits.connections_max) {
         atomic_store(&net->accept_paused, false);
         return false;
     }
-    report(REPORT_WARNING, "connections_full", "",
-           "connections=%u lost=nothing do=\"raise max.connections\"", net->limits.connections_max);
+    report_full(net);
     accept_pause(net);
     return true;
 }

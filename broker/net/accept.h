@@ -25,4 +25,10 @@ void accept_stop(struct net *net);
 /* Closes a socket that no connection will have. Any loop's thread. */
 void accepted_refuse(struct accepted *accepted);
 
+/* A connection on trial asks what a client asks: whether there is room for one by now. */
+bool accept_as_client(struct net *net, const uint8_t key[16], bool *counted_by_ip);
+
+/* One client less: it left, or is a node. */
+void accept_client_gone(struct net *net, const uint8_t key[16], bool counted_by_ip);
+
 #endif

@@ -116,15 +116,33 @@ static void exchanges_drop(struct connection *connection)
     }
 }
 
+static void trial_end(struct connection *connection)
+{
+    if (list_empty(&connection->trial))
+        return;
+    list_remove(&connection->trial);
+    connection->loop->trial_count--;
+}
+
+static void client_end(struct connection *connection)
+{
+    if (!connection->is_client)
+        return;
+    connection->is_client = false;
+    accept_client_gone(connection->loop->net, connection->peer_key, connection->counted_by_ip);
+    connection->counted_by_ip = false;
+}
+
 /* CLOSED, but for the socket. */
 static void connection_end(struct connection *connection)
 {
     connection->state = CONNECTION_CLOSED;
+    trial_end(connection);
     list_remove(&connection->link);
     list_remove(&connection->flush);
     buffer_unref(connection->partial);
     connection->partial = NULL;
-    peers_remove(&connection->loop->net->peers, connection->peer_key);
+    client_end(connection);
     uv_close((uv_handle_t *)&connection->poll, connection_poll_closed);
     connection->descriptor = -1;
     exchanges_drop(connection);
@@ -139,6 +157,30 @@ void connection_close(struct connection *connection)
     connection_end(connection);
     (void)close(descriptor);
 }
+
+/* ---- on trial ---- */
+
+/* The oldest has had the most time to say that it is a node. */
+static void trial_begin(struct connection *connection)
+{
+    struct io_loop *loop = connection->loop;
+    uint32_t most = NET_TRIALS_MAX / loop->net->loop_count;
+    list_push(&loop->trials, &connection->trial);
+    if (++loop->trial_count > (most > 0 ? most : 1))
+        connection_close(container_of(loop->trials.next, struct connection, trial));
+}
+
+bool connection_admits_client(struct connection *connection)
+{
+    if (list_empty(&connection->trial))
+        return true;
+    if (!accept_as_client(connection->loop->net, connection->peer_key, &connection->counted_by_ip))
+        return false;
+    trial_end(connection);
+    return true;
+}
+
+/* ---- ending, after what is owed ---- */
 
 void connection_finish(struct connection *connection)
 {
@@ -233,6 +275,8 @@ void connection_door_moved(struct connection *connection)
         peer_report(connection, door->refusal);
     if (door->state != PEER_DOOR_OPEN || connection->state == CONNECTION_CLOSED)
         return;
+    trial_end(connection);
+    client_end(connection);
     connection->requests_max = NET_PEER_REQUESTS_MAX;
     int timeout_ms = NET_PEER_SEND_TIMEOUT_MS;
     (void)setsockopt(connection->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
@@ -347,12 +391,18 @@ void connection_open(struct io_loop *loop, struct accepted *accepted)
     address_text(&accepted->peer, connection->client_host + 1);
     list_init(&connection->link);
     list_init(&connection->flush);
+    list_init(&connection->trial);
     list_init(&connection->exchanges);
     connection->active_ms = loop_now_ms(loop);
     connection->requests_max = loop->net->limits.connection_requests_max;
+    connection->is_client = true;
+    connection->counted_by_ip = accepted->counted_by_ip;
+    bool on_trial = accepted->on_trial;
     memory_free(accepted);
     loop_connection_added(loop, connection);
     connection_poll(connection);
+    if (on_trial && connection->state == CONNECTION_OPEN)
+        trial_begin(connection);
 }
 
 /* ---- deadlines ---- */

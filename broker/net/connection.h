@@ -18,6 +18,7 @@ enum connection_state { CONNECTION_OPEN, CONNECTION_FINISHING, CONNECTION_CLOSED
 struct connection {
     struct list link;  /* In the loop's connections, until CLOSED. */
     struct list flush; /* In the loop's flushing list, or alone. */
+    struct list trial; /* In the loop's trials, while on trial (NET_TRIALS_MAX). */
     struct io_loop *loop;
     struct net_listener *listener;
     uv_poll_t poll;
@@ -29,6 +30,8 @@ struct connection {
     uint32_t holds;     /* The poll handle and every exchange that is STARTED. */
     uint64_t id;
     uint8_t peer_key[16];
+    bool is_client; /* In net.client_count: has not proved to be a node's. */
+    bool counted_by_ip;
     char client_host[ADDRESS_TEXT_BYTES + 1]; /* "/127.0.0.1", as Kafka prints it. */
     struct peer_door *door;                   /* From the first PeerHello on; owned. */
     int64_t door_ms;                          /* When that came. */
@@ -68,6 +71,9 @@ struct peer_door *connection_door(struct connection *connection);
 
 /* The node whose connection it is, PEER_GUEST or PEER_CLIENT. */
 int32_t connection_peer(const struct connection *connection);
+
+/* Whether it may ask what clients ask: not while it is on trial and there is no room. */
+bool connection_admits_client(struct connection *connection);
 
 /* A PeerHello or PeerProof was answered: tells a refusal, and makes a node's connection of one
  * whose door has opened. */

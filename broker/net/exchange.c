@@ -102,6 +102,8 @@ enum error exchange_decode(struct connection *connection, struct buffer *buffer,
     enum error error = frame_request_decode(&reader, &head);
     if (error != ERROR_NONE)
         return error;
+    if (!knocks(head.api) && !connection_admits_client(connection))
+        return ERROR_POLICY_VIOLATION;
     bool versions = head.api->key == API_API_VERSIONS;
     if (!versions && !loop->net->handler.supports((int16_t)head.api->key))
         return ERROR_INVALID_REQUEST;

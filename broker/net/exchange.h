@@ -34,7 +34,8 @@ struct exchange {
 
 /* Decodes the frame (the bytes behind the size, inside `buffer`) into a new exchange: WAITING, or
  * ANSWERED for an ApiVersions of a version we do not speak. Takes its own reference to the buffer.
- * INVALID_REQUEST, UNSUPPORTED_VERSION, MALFORMED, TOO_LARGE and OUT_OF_MEMORY: close. */
+ * INVALID_REQUEST, UNSUPPORTED_VERSION, MALFORMED, TOO_LARGE, OUT_OF_MEMORY and POLICY_VIOLATION
+ * (a client there is no room for): close. */
 enum error exchange_decode(struct connection *connection, struct buffer *buffer, struct slice frame,
                            struct exchange **ret_exchange);
 

@@ -76,6 +76,9 @@ static enum frames_result frame_take(struct connection *connection, struct buffe
         return frames_refuse(connection, connection->door == NULL
                                              ? "an API version not offered"
                                              : "a request of a newer release: upgrade this node");
+    if (error == ERROR_POLICY_VIOLATION)
+        return frames_refuse(connection, "no room for another client: raise max.connections or "
+                                         "max.connections.per.ip");
     if (error != ERROR_NONE)
         return frames_refuse(connection, error == ERROR_INVALID_REQUEST ? "an API not offered"
                                                                         : error_text(error));

@@ -38,8 +38,10 @@ struct net_limits {
     int send_buffer_bytes;            /* socket.send.buffer.bytes; -1: the system's. */
     int receive_buffer_bytes;         /* socket.receive.buffer.bytes; -1: the system's. */
     int32_t request_bytes_max;        /* socket.request.max.bytes */
-    uint32_t connections_max;         /* max.connections: no more are accepted meanwhile. */
-    uint32_t connections_per_ip_max;  /* max.connections.per.ip: closed at once. */
+    uint32_t connections_max;         /* max.connections of clients: no more are accepted
+                                         meanwhile; in a cluster NET_TRIALS_MAX more, see there. */
+    uint32_t connections_per_ip_max;  /* max.connections.per.ip: closed at once; in a cluster the
+                                         same. */
     uint32_t connection_requests_max; /* topicfs.connection.requests.max: then reading stops. */
     size_t connection_bytes_max;      /* topicfs.connection.bytes.max, of requests under way, and
                                          of answers not sent: then reading stops. */
@@ -50,6 +52,10 @@ struct net_limits {
 };
 
 enum {
+    /* Where nodes connect, too, clients must not keep them out: beyond the limits so many
+     * connections are on trial. A PeerHello has to be their first request, unless there is room for
+     * a client by then; the oldest makes room for the next. */
+    NET_TRIALS_MAX = 64,
     NET_PROGRESS_BYTES = 1024,
     NET_PEER_REQUESTS_MAX = 4096,     /* Of a node's connection, instead of
                                          connection_requests_max. */

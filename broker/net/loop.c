@@ -264,8 +264,6 @@ void loop_connection_gone(struct io_loop *loop)
     ASSERT(loop->connection_count > 0);
     loop->connection_count--;
     (void)atomic_fetch_sub(&loop->net->connection_count, 1);
-    if (atomic_load(&loop->net->accept_paused))
-        loop_post_accept(&loop->net->loops[0]);
     if (loop->connection_count > 0)
         return;
     (void)uv_timer_stop(&loop->sweep);
@@ -347,6 +345,7 @@ enum error loop_init(struct io_loop *loop, struct net *net, uint32_t index)
     list_init(&loop->accepted);
     list_init(&loop->posted);
     list_init(&loop->connections);
+    list_init(&loop->trials);
     list_init(&loop->starting);
     list_init(&loop->done);
     list_init(&loop->flushing);

@@ -54,6 +54,8 @@ struct accepted {
     int descriptor;
     struct net_listener *listener;
     struct address peer;
+    bool counted_by_ip; /* In net.peers. */
+    bool on_trial;      /* Beyond a limit: it may stay if it is a node, or room is made. */
 };
 
 struct io_loop {
@@ -77,9 +79,11 @@ struct io_loop {
     bool signalled;    /* The wake is under way. */
 
     struct list connections; /* struct connection.link */
-    struct list starting;    /* struct exchange.step */
-    struct list done;        /* struct exchange.step */
-    struct list flushing;    /* struct connection.flush */
+    struct list trials;      /* struct connection.trial, the oldest first. */
+    uint32_t trial_count;
+    struct list starting; /* struct exchange.step */
+    struct list done;     /* struct exchange.step */
+    struct list flushing; /* struct connection.flush */
     size_t starting_bytes;
     uint32_t connection_count; /* Also those whose requests have not all come back. */
     bool settling;
@@ -103,6 +107,7 @@ struct net {
     void *raft_context;
     struct peers peers;
     atomic_uint connection_count;
+    atomic_uint client_count; /* Of them, those that have not proved to be another node's. */
     atomic_uint_fast64_t connection_ids;
     atomic_bool accept_paused; /* max.connections was reached. */
     atomic_uint loops_running;

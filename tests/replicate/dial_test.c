@@ -451,6 +451,66 @@ static void a_guest_gets_no_raft_socket(void **state)
     both_stop(&both);
 }
 
+enum { FLOOD = 200, ROOM = 4 };
+
+static int client_open(const struct answerer *answerer)
+{
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(answerer->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(descriptor, (struct sockaddr *)&address, sizeof address), 0);
+    return descriptor;
+}
+
+/* Whether it is answered: ApiVersions of a version the network itself answers. False: closed. */
+static bool client_asks(int descriptor)
+{
+    static const uint8_t request[] = {0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 1, 0xff, 0xff, 0};
+    uint8_t byte;
+    (void)send(descriptor, request, sizeof request, MSG_NOSIGNAL);
+    return recv(descriptor, &byte, 1, 0) == 1;
+}
+
+static void expect_no_flood_keeps_nodes_out(struct both *both)
+{
+    int clients[FLOOD];
+    answerer_start(&both->answerer);
+    asker_init(&both->asker, both->answerer.port);
+    asker_start(&both->asker);
+    for (int i = 0; i < FLOOD; i++)
+        clients[i] = client_open(&both->answerer);
+    for (int i = 0; i < ROOM; i++)
+        assert_true(client_asks(clients[i])); /* They came while there was room. */
+    assert_int_equal(outcome(both), ERROR_NONE);
+    assert_false(client_asks(clients[FLOOD - 1])); /* Not a node, and there is none. */
+    for (int i = 0; i < FLOOD - 1; i++)
+        (void)close(clients[i]);
+    (void)close(clients[FLOOD - 1]);
+    assert_int_equal(outcome(both), ERROR_NONE);
+    bool answered = false;
+    for (int i = 0; i < 1000 && !answered; i++) { /* Until the node has seen them go. */
+        int client = client_open(&both->answerer);
+        answered = client_asks(client);
+        (void)close(client);
+    }
+    assert_true(answered);
+    both_stop(both);
+}
+
+/* A flood of clients, from anywhere or from a node's own machine, does not end replication. */
+static void clients_cannot_keep_nodes_out(void **state)
+{
+    (void)state;
+    struct both both;
+    answerer_init(&both.answerer);
+    both.answerer.connections_max = ROOM;
+    expect_no_flood_keeps_nodes_out(&both);
+    answerer_init(&both.answerer);
+    both.answerer.connections_per_ip_max = ROOM;
+    expect_no_flood_keeps_nodes_out(&both);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +533,7 @@ int main(void)
         cmocka_unit_test(raft_connects_end_once_in_every_way),
         cmocka_unit_test(raft_goes_where_the_node_is_known_to_be),
         cmocka_unit_test(a_guest_gets_no_raft_socket),
+        cmocka_unit_test(clients_cannot_keep_nodes_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,10 @@ void answerer_restart(struct answerer *answerer)
         .raft_accepted = answerer->raft_accepted,
         .raft_context = answerer->raft_context,
     };
+    if (answerer->connections_max > 0)
+        options.limits.connections_max = answerer->connections_max;
+    if (answerer->connections_per_ip_max > 0)
+        options.limits.connections_per_ip_max = answerer->connections_per_ip_max;
     struct failure failure = {0};
     if (net_open(&options, &answerer->net, &failure) != ERROR_NONE)
         fail_msg("%s", failure.where);

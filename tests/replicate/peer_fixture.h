@@ -28,6 +28,8 @@ struct answerer {
     struct peer_doorkeeper keeper;
     enum peer_standing standing;
     uint16_t port;
+    uint32_t connections_max; /* Of clients; 0: the default. */
+    uint32_t connections_per_ip_max;
     bool dies;          /* It stops without answering what waits, as one that is killed. */
     struct list parked; /* Inside the monitor, as the counts. */
     int parked_count;
