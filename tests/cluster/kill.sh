@@ -39,6 +39,8 @@ cycle() {
 clients_build
 cluster_open 3
 cluster_start log.segment.bytes=1048576
+# journal.h: what waits in the client for a leader that was killed goes behind what the next one got meanwhile.
+plain_kind=unordered
 clients_begin
 kinds=(leader controller follower two leader)
 cycles=0 kills=0
