@@ -58,13 +58,19 @@ static enum error truncate_fail(struct log *log, enum error error)
     return error;
 }
 
+/* The log begins with a gap (of a leader's compaction) that reaches beyond `offset`. */
+static bool holds_nothing_below(const struct log *log, int64_t offset)
+{
+    return log->segments[0]->place.base_offset > offset;
+}
+
 int64_t log_truncates_to(struct log *log, int64_t offset)
 {
     struct log_point point;
     struct batch_header header;
     if (offset >= log->end_offset)
         return log->end_offset;
-    if (offset <= log->start_offset)
+    if (offset <= log->start_offset || holds_nothing_below(log, offset))
         return log->start_offset;
     enum error error = log_locate(log, offset, &point, &header);
     if (error != ERROR_NONE && error != ERROR_NOT_FOUND)
@@ -77,7 +83,8 @@ enum error log_truncate(struct log *log, int64_t offset)
     if (offset >= log->end_offset) /* An epoch may have begun at the end and got no record. */
         return epoch_cache_truncate_end(&log->epochs, log->end_offset) ? log_epochs_store(log)
                                                                        : ERROR_NONE;
-    if (offset <= log->start_offset && offset < log->visible_offset)
+    if ((offset <= log->start_offset && offset < log->visible_offset) ||
+        holds_nothing_below(log, offset))
         return log_reset(log, log->start_offset);
     if (offset < log->visible_offset) {
         enum error error = log_visible_rewind(log, offset);

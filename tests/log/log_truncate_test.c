@@ -101,6 +101,39 @@ static void a_reset_begins_anywhere(void **state)
     }
 }
 
+/* The first batch lies so far behind the log's start (a compacted leader's may) that its segment
+ * begins there: a cut between the two empties the log. */
+static void a_cut_before_the_first_segment_empties_the_log(void **state)
+{
+    (void)state;
+    const int64_t far = INT64_C(1) << 36;
+    const int64_t cuts[] = {0, 1, INT16_MAX, far - 1, far};
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        struct fixture fixture;
+        fixture_init(&fixture, 65);
+        fixture_open(&fixture, false, -1);
+        struct buffer *batch = fixture_batch(far, 3, CODEC_NONE);
+        struct batch_facts facts = {0};
+        batch_set_base_offset(batch->data, far);
+        assert_int_equal(batch_validate_log(batch->data, batch->size, CODEC_DECOMPRESSED_BYTES_MAX,
+                                            NULL, &facts),
+                         ERROR_NONE);
+        assert_int_equal(log_append_replica(fixture.log, batch->data, batch->size, &facts),
+                         ERROR_NONE);
+        buffer_unref(batch);
+        assert_int_equal(log_start_offset(fixture.log), 0);
+        int64_t end = cuts[i] == far ? far : 0;
+        assert_int_equal(log_truncates_to(fixture.log, cuts[i]), end);
+        assert_int_equal(log_truncate(fixture.log, cuts[i]), ERROR_NONE);
+        assert_int_equal(log_end_offset(fixture.log), end);
+        fixture_append(fixture.log, 2, 1);
+        fixture_close(&fixture, false);
+        fixture_open(&fixture, false, 0);
+        assert_int_equal(log_end_offset(fixture.log), end + 2);
+        fixture_done(&fixture);
+    }
+}
+
 /* A truncation while a sync is under way: what is appended afterwards is not called synced. */
 static void a_sync_under_way_does_not_cover_what_comes_after_a_cut(void **state)
 {
@@ -123,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_offset_can_be_cut),
+        cmocka_unit_test(a_cut_before_the_first_segment_empties_the_log),
         cmocka_unit_test(producers_go_back),
         cmocka_unit_test(a_reset_begins_anywhere),
         cmocka_unit_test(a_sync_under_way_does_not_cover_what_comes_after_a_cut),

@@ -110,7 +110,7 @@ static void member_init(struct cluster *cluster, int number)
     member->answerer.keeper.identity.node_uuid = (struct uuid){{(uint8_t)(number + 1)}};
     answerer_start(&member->answerer);
     answerer_stop(&member->answerer);
-    snprintf(member->address, sizeof member->address, "localhost:%u", member->answerer.port);
+    snprintf(member->address, sizeof member->address, "127.0.0.1:%u", member->answerer.port);
     snprintf(member->directory, sizeof member->directory, "%s/%d", cluster->root, number);
 }
 
