@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -75,10 +76,20 @@ static void numbers_are_found_at_once(void **state)
     assert_int_equal(atomic_load(&waiter.woken), 0);
 }
 
+/* /etc/hosts, which the smallest of systems lack, has the one name there is everywhere. */
+static void needs_a_name(void)
+{
+    struct addrinfo *found = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+        skip();
+    freeaddrinfo(found);
+}
+
 /* More names at once than threads; those that do not exist come with a reason. */
 static void names_are_found_or_not(void **state)
 {
     (void)state;
+    needs_a_name();
     enum { COUNT = 20 };
     static struct waiter waiters[COUNT];
     struct waiter desk_waiter = {0};
