@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Consumer groups as directories: .groups/GROUP/{.state,.members,.coordinator}; .lag is
+/* Consumer groups as directories: .groups/GROUP/{.state,.members,.protocol,.coordinator}; .lag is
  * fs/group_lag.c, their offsets are the files of fs/group_offsets.c. */
 #include "fs/group_files.h"
 #include "fs/name.h"
@@ -77,6 +77,23 @@ static void members_render(struct node_op *op)
     group_look(op, group_id_of(op->op.inode), members_render, members_looked);
 }
 
+static void protocol_render(struct node_op *op);
+
+static void protocol_looked(struct node_op *op)
+{
+    const group_description *group;
+    if (!description_of(op, &group, protocol_render))
+        return;
+    add_escaped(&op->text, group->protocol_data);
+    text_add(&op->text, "\n");
+    node_op_done(op, ERROR_NONE);
+}
+
+static void protocol_render(struct node_op *op)
+{
+    group_look(op, group_id_of(op->op.inode), protocol_render, protocol_looked);
+}
+
 static void coordinator_render(struct node_op *op)
 {
     text_add(&op->text, "%d\n", group_coordinator_node(op->op.tree, group_id_of(op->op.inode)));
@@ -93,6 +110,11 @@ static const struct inode_class members_class = {
     .mode = S_IFREG | 0444,
     .render = members_render,
 };
+static const struct inode_class protocol_class = {
+    .name = "group-protocol",
+    .mode = S_IFREG | 0444,
+    .render = protocol_render,
+};
 static const struct inode_class coordinator_class = {
     .name = "group-coordinator",
     .mode = S_IFREG | 0444,
@@ -105,6 +127,7 @@ static const struct fixed_entry group_entries[] = {
     {".coordinator", &coordinator_class, false},
     {".lag", &group_lag_class, false},
     {".members", &members_class, false},
+    {".protocol", &protocol_class, false},
     {".state", &state_class, false},
     {NULL, NULL, false},
 };

@@ -22,7 +22,7 @@ static const char manual[] =
     "                                      @2026-08-23T10:00:00Z, @MILLISECONDS; none forgets it\n"
     "  mkdir, rmdir .groups/billing        make and delete a group\n"
     "  cat .groups/billing/.lag            how far behind, and who reads; also .state, .members,\n"
-    "                                      .coordinator\n"
+    "                                      .protocol, .coordinator\n"
     "  cat .health                         ok, or what is wrong: partitions without a leader or a\n"
     "                                      replica, and since when\n"
     "  cat .brokers/2/state                a node; also host, port, rack, version, disk, uptime,\n"

@@ -8,7 +8,7 @@ limit_seconds=120
 
 # Everything of group $1 that node $2's mount shows.
 view() {
-    (cd "$(mount_of "$2")/.groups/$1" && cat .state .members .coordinator .lag orders/* && ls . orders)
+    (cd "$(mount_of "$2")/.groups/$1" && cat .state .members .protocol .coordinator .lag orders/* && ls . orders)
 }
 
 views_agree() {
@@ -30,7 +30,7 @@ offset_at() {
     [ "$(cat "$(mount_of "$1")/.groups/$2/orders/$3")" = "$4" ]
 }
 
-# What a Kafka client is told: the record that a consumer of the group gets first.
+# What a Kafka client is told: what a consumer of the group has not read yet.
 next_of() {
     timeout 20 kcat -G "$1" -b "$BOOTSTRAP" -q -e -X auto.offset.reset=earliest -X session.timeout.ms=6000 orders
 }
@@ -82,7 +82,7 @@ echo end > "$two/.groups/g3/orders/1"
 check_equal 'a consumer goes on from what a file says' $'99\n100' "$(next_of g3)"
 for number in 1 2 3; do check "node $number sees what it commits" wait_for 10 offset_at "$number" g3 0 100; done
 
-kcat -G active -q -b "$BOOTSTRAP" -X session.timeout.ms=6000 orders > /dev/null 2>&1 &
+kcat -G active -q -b "$BOOTSTRAP" -X auto.offset.reset=earliest -X session.timeout.ms=6000 -X auto.commit.interval.ms=200 orders > /dev/null 2>&1 &
 consumer=$!
 is_stable_everywhere() {
     local number
@@ -92,6 +92,15 @@ is_stable_everywhere() {
     done
 }
 check 'a group with a member is seen everywhere' wait_for 20 is_stable_everywhere
+echo 'something to read' >> "$two/orders/0"
+reads_everywhere() {
+    local number
+    for number in 1 2 3; do
+        grep -Eq $'^orders\t0\t101\t101\t0\trdkafka' "$(mount_of "$number")/.groups/active/.lag" || return 1
+    done
+}
+check 'and who reads what' wait_for 20 reads_everywhere
+check_equal 'by which protocol' "$(cat "$one/.groups/active/.protocol")" "$(awk -F'\t' 'NR == 2 { print $3 }' "$three/.groups/active/.state")"
 for number in 1 2 3; do
     check_error "and not deleted through node $number" 'Device or resource busy' rmdir "$(mount_of "$number")/.groups/active"
     check_error 'nor written' 'Device or resource busy' bash -c "echo start > $(mount_of "$number")/.groups/active/orders/0"

@@ -98,6 +98,7 @@ static int read_small_files(struct kernel *kernel)
                                         ".groups/billing/.state",
                                         ".groups/billing/.members",
                                         ".groups/billing/.coordinator",
+                                        ".groups/billing/.protocol",
                                         ".groups/billing/orders/0"};
     int error = 0;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && error == 0; i++)
