@@ -38,6 +38,8 @@ struct heartbeat {
     bool calling;
     int64_t sent_ms;
     int64_t sent_epoch;
+    bool asked_here;        /* The last one, of this node's own controller. */
+    int64_t doubt_until_ms; /* Whether that is the controller still. */
     struct call call;
     struct node_heartbeat_request request;
     bool stopped;
@@ -155,8 +157,9 @@ static void take_answer(struct heartbeat *heartbeat, const struct membership_ans
     case ERROR_NONE:
         heartbeat->shutdown_heard_ms = now_ms(heartbeat);
         /* Whoever was away may have lost what it led: it hears of that first. */
-        if (!heartbeat_lease_held(heartbeat) &&
-            catalog_applied_index(heartbeat->options.catalog) < heartbeat->answered_index) {
+        if (now_ms(heartbeat) < heartbeat->doubt_until_ms ||
+            (!heartbeat_lease_held(heartbeat) &&
+             catalog_applied_index(heartbeat->options.catalog) < heartbeat->answered_index)) {
             beat_in(heartbeat, retry_ms(heartbeat));
             return;
         }
@@ -251,10 +254,27 @@ static void request_fill(struct heartbeat *heartbeat)
     heartbeat->sent_epoch = heartbeat->epoch;
 }
 
+/* A process that stood still may not lead the quorum any more and not know: a leader that hears
+ * nothing of a majority finds out within two election timeouts, one that hears of a newer term at
+ * once. Until then its own controller's word is none. */
+static void doubt_after_a_pause(struct heartbeat *heartbeat)
+{
+    int64_t half_session_ms = heartbeat->options.session_timeout_ms / 2;
+    int64_t pause_ms = now_ms(heartbeat) - heartbeat->sent_ms;
+    if (!heartbeat->asked_here || pause_ms < 2 * heartbeat->options.interval_ms ||
+        pause_ms < half_session_ms)
+        return;
+    heartbeat->doubt_until_ms = now_ms(heartbeat) + half_session_ms;
+    heartbeat->lease_until_ms = 0;
+    tell_lease(heartbeat);
+}
+
 static void ask_here(struct heartbeat *heartbeat)
 {
     struct membership *membership = heartbeat->options.membership;
     struct membership_answer answer = {.error = ERROR_NONE};
+    doubt_after_a_pause(heartbeat);
+    heartbeat->asked_here = true;
     heartbeat->answered_index = 0;
     request_fill(heartbeat);
     membership->ops->heartbeat(membership, &heartbeat->request, &answer);
@@ -266,6 +286,8 @@ static void ask_at(struct heartbeat *heartbeat, int32_t leader_id)
     int64_t timeout_ms = heartbeat->options.session_timeout_ms / 2;
     if (timeout_ms < heartbeat->options.interval_ms)
         timeout_ms = heartbeat->options.interval_ms;
+    heartbeat->asked_here = false;
+    heartbeat->doubt_until_ms = 0;
     request_fill(heartbeat);
     call_init(&heartbeat->call, heartbeat->options.caller, api_find(API_NODE_HEARTBEAT), leader_id,
               CALL_CONTROL, timeout_ms);

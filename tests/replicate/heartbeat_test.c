@@ -150,6 +150,39 @@ static void the_controller_beats_itself(void **state)
     assert_int_equal(f->cluster.nodes[0].heard_count, 1);
 }
 
+static void stand_still(struct fixture *f, int64_t ms)
+{
+    simulated_executor_clock(f->cluster.simulated)->now_ns += ms * 1000000;
+}
+
+/* A paused controller may have been replaced and not know yet: its own word gives no lease until it
+ * would. */
+static void a_controller_that_stood_still_doubts_itself(void **state)
+{
+    struct fixture *f = *state;
+    cluster_elect(&f->cluster, 0);
+    heartbeat_start(f->heartbeat, EPOCH);
+    cluster_run_for(&f->cluster, 3000);
+    assert_int_equal(f->lease_count, 1);
+    assert_true(f->lease);
+
+    stand_still(f, 2 * SESSION_MS);
+    cluster_run_for(&f->cluster, SESSION_MS / 2 - 1);
+    assert_false(f->lease);
+    assert_false(heartbeat_lease_held(f->heartbeat));
+    cluster_run_for(&f->cluster, INTERVAL_MS);
+    assert_true(f->lease); /* Nobody has replaced it. */
+    cluster_run_for(&f->cluster, 5000);
+    assert_int_equal(f->lease_count, 3);
+
+    stand_still(f, 2 * SESSION_MS);
+    cluster_run_for(&f->cluster, 1);
+    assert_false(f->lease);
+    cluster_elect(&f->cluster, 1);
+    cluster_run_for(&f->cluster, 20);
+    assert_true(f->lease); /* The word of the new one counts at once. */
+}
+
 /* Answered beats hold the lease without a gap; silence ends it, 0.8 sessions after sending. */
 static void the_lease_ends_with_the_answers(void **state)
 {
@@ -466,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(beats_come_every_interval),
         TEST(the_controller_beats_itself),
+        TEST(a_controller_that_stood_still_doubts_itself),
         TEST(the_lease_ends_with_the_answers),
         TEST(a_lost_answer_gives_no_lease),
         TEST(a_fenced_node_has_no_lease),
