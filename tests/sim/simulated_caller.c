@@ -203,7 +203,7 @@ static void request_ended(struct request *request)
 /* A commit that is still under way when its client has given it up, and commits more elsewhere,
  * could come into effect after what came later: for those the connection's end overtakes what was
  * sent on it. */
-static bool given_up(const struct frame_parcel *frame, int16_t key)
+static bool given_up(const struct frame_parcel *frame, enum api_key key)
 {
     if (!frame->from_client || key != API_OFFSET_COMMIT)
         return false;
@@ -214,12 +214,12 @@ static bool given_up(const struct frame_parcel *frame, int16_t key)
 
 /* What the real port does: who proves to be another node than was asked for is left, and so is
  * one that takes no such requests yet. */
-static bool refuses(const struct frame_parcel *frame, int16_t key)
+static bool refuses(const struct frame_parcel *frame, enum api_key key)
 {
     struct caller_world *world = frame->world;
     int32_t id = world->id_of(world, frame->parcel.to);
     return (frame->to_id >= 0 && frame->to_id != id) ||
-           !world->admits(world, frame->parcel.to, key);
+           !world->admits(world, frame->parcel.to, (int16_t)key);
 }
 
 static void refuse(const struct frame_parcel *frame)
