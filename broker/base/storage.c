@@ -48,8 +48,8 @@ enum error storage_read_whole(struct storage *storage, const char *path, size_t 
     return error;
 }
 
-static enum error write_synced(struct storage *storage, const char *path, const void *bytes,
-                               size_t size)
+static enum error write_new(struct storage *storage, const char *path, const void *bytes,
+                            size_t size, bool synced)
 {
     struct storage_file *file;
     enum error error =
@@ -59,14 +59,14 @@ static enum error write_synced(struct storage *storage, const char *path, const 
 
     if (size > 0)
         error = storage_write(file, 0, bytes, size);
-    if (error == ERROR_NONE)
+    if (error == ERROR_NONE && synced)
         error = storage_sync(file);
     storage_close(file);
     return error;
 }
 
-enum error storage_write_whole(struct storage *storage, const char *path, const void *bytes,
-                               size_t size)
+static enum error replace_whole(struct storage *storage, const char *path, const void *bytes,
+                                size_t size, bool synced)
 {
     size_t path_size = strlen(path);
     char *temporary = memory_allocate_raw(path_size + sizeof ".tmp");
@@ -75,20 +75,32 @@ enum error storage_write_whole(struct storage *storage, const char *path, const 
     memcpy(temporary, path, path_size);
     memcpy(temporary + path_size, ".tmp", sizeof ".tmp");
 
-    enum error error = write_synced(storage, temporary, bytes, size);
+    enum error error = write_new(storage, temporary, bytes, size, synced);
     if (error == ERROR_NONE)
         error = storage_rename(storage, temporary, path);
-    if (error != ERROR_NONE) {
-        /* The old contents stay; what is left of the new is only in the way. */
+    /* The old contents stay; what is left of the new is only in the way. */
+    if (error != ERROR_NONE)
         (void)storage_remove(storage, temporary);
-        memory_free(temporary);
-        return error;
-    }
-
-    /* The buffer is reused for the parent's path. */
-    char *slash = strrchr(temporary, '/');
-    *(slash == NULL ? temporary : slash) = '\0';
-    error = storage_sync_directory(storage, temporary);
     memory_free(temporary);
+    return error;
+}
+
+enum error storage_replace_whole(struct storage *storage, const char *path, const void *bytes,
+                                 size_t size)
+{
+    return replace_whole(storage, path, bytes, size, false);
+}
+
+enum error storage_write_whole(struct storage *storage, const char *path, const void *bytes,
+                               size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = memory_copy_text(path, slash == NULL ? 0 : (size_t)(slash - path));
+    if (parent == NULL)
+        return ERROR_OUT_OF_MEMORY;
+    enum error error = replace_whole(storage, path, bytes, size, true);
+    if (error == ERROR_NONE)
+        error = storage_sync_directory(storage, parent);
+    memory_free(parent);
     return error;
 }

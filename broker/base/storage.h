@@ -201,6 +201,11 @@ enum error storage_read_whole(struct storage *storage, const char *path, size_t 
 enum error storage_write_whole(struct storage *storage, const char *path, const void *bytes,
                                size_t size);
 
+/* The same without a sync: the contents count once the file and its directory are synced. Until
+ * then a crash may leave the old contents, the new, or a file cut short. */
+enum error storage_replace_whole(struct storage *storage, const char *path, const void *bytes,
+                                 size_t size);
+
 /* The real one, rooted at `path` (made with its parents when absent; mode 0700). */
 enum error storage_directory_open(const char *path, struct storage **ret_storage);
 void storage_directory_close(struct storage *storage);

@@ -79,7 +79,7 @@ enum error epoch_cache_load(struct epoch_cache *cache, struct storage *storage,
 }
 
 enum error epoch_cache_store(const struct epoch_cache *cache, struct storage *storage,
-                             const char *directory)
+                             const char *directory, bool synced)
 {
     size_t capacity = (size_t)(cache->count + 1) * EPOCH_LINE_BYTES;
     char *text = memory_allocate_raw(capacity);
@@ -93,7 +93,8 @@ enum error epoch_cache_store(const struct epoch_cache *cache, struct storage *st
     }
     char path[FILE_PATH_BYTES];
     file_path_in(directory, EPOCH_FILE_NAME, path);
-    enum error error = storage_write_whole(storage, path, text, size);
+    enum error error = synced ? storage_write_whole(storage, path, text, size)
+                              : storage_replace_whole(storage, path, text, size);
     memory_free(text);
     return error;
 }

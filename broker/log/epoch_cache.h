@@ -29,8 +29,9 @@ void epoch_cache_done(struct epoch_cache *cache);
 /* NOT_FOUND; MALFORMED when the file says nothing one can trust. */
 enum error epoch_cache_load(struct epoch_cache *cache, struct storage *storage,
                             const char *directory);
+/* `synced`: on stable storage when it returns; else once the file and its directory are synced. */
 enum error epoch_cache_store(const struct epoch_cache *cache, struct storage *storage,
-                             const char *directory);
+                             const char *directory, bool synced);
 
 /* Whether epoch_cache_assign would change anything. */
 bool epoch_cache_would_assign(const struct epoch_cache *cache, int32_t epoch, int64_t start_offset);

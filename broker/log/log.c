@@ -6,7 +6,8 @@
  *  2. Segments are sorted by base offset, do not overlap, and there is always an active one.
  *  3. Nothing below visible is ever rewritten or cut, but by log_reset and log_truncate.
  *  4. A batch is in the indexes, the producer state and end_offset only after it is in the file.
- *  5. An epoch is on stable storage before its first batch is written.
+ *  5. An epoch is on stable storage before its first batch is written; the first one of an empty
+ *     log before its first batch counts as synced.
  *  6. Text positions of the segments add up, from the batch that held log start at open. */
 #include "log/log_state.h"
 
@@ -234,6 +235,10 @@ static enum error segments_load(struct log *log, const struct log_open_options *
         log->directory_unsynced = true;
     if (!options->clean && options->recovery_point <= 0)
         log->parent_unsynced = true;
+    if (!options->clean && epochs_known) {
+        log->epochs_unsynced = true;
+        log->directory_unsynced = true;
+    }
     return ERROR_NONE;
 }
 
@@ -310,7 +315,7 @@ static enum error log_load(struct log *log, const struct log_open_options *optio
 {
     enum error error = directory_make(log, options, failure);
     if (error == ERROR_NONE)
-        error = log_metadata_agree(log, failure);
+        error = log_metadata_agree(log, options, failure);
     if (error != ERROR_NONE)
         return error;
     error = epoch_cache_load(&log->epochs, log->storage, log->directory);

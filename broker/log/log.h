@@ -58,7 +58,8 @@ struct log_open_options {
     const char *directory;     /* "orders-3", relative to the storage's root. */
     struct log_config config;
     struct uuid topic_id;   /* Written to partition.metadata; a different id there:
-                               INCONSISTENT_TOPIC_ID. Zero: take what is there. */
+                               INCONSISTENT_TOPIC_ID, as when a crash before the first sync left
+                               it cut short. Zero: take what is there. */
     bool create;            /* Make it when absent; else NOT_FOUND. */
     bool clean;             /* The last stop was clean: trust lengths and indexes, scan nothing. */
     int64_t recovery_point; /* Else: everything below this offset was synced; scan from here. */
@@ -138,7 +139,8 @@ struct log_sync {
     uint32_t segment_count;
     uint32_t index_mask; /* Bit i: segments[i] was sealed, its index files go along. */
     bool directory;      /* A file was made or renamed since the last sync. */
-    bool parent;         /* The log's directory was made. */
+    bool parent;         /* The log's directory was made, and partition.metadata in it. */
+    bool epochs;         /* leader-epoch-checkpoint was written. */
     enum error error;
 };
 
@@ -232,7 +234,8 @@ enum error log_find_max_timestamp(struct log *log, struct log_found *ret_found);
  * OffsetForLeaderEpoch: the largest epoch <= `epoch` and its end offset; (-1, -1) when unknown. */
 int32_t log_epoch_at(const struct log *log, int64_t offset);
 int32_t log_epoch_latest(const struct log *log); /* -1 when none. */
-/* Flushed before the first append of that epoch (invariant 8). */
+/* Flushed before the first append of that epoch (replication.md 8); the first epoch of an empty log
+ * with the first sync. */
 enum error log_epoch_assign(struct log *log, int32_t epoch, int64_t start_offset);
 void log_epoch_end(const struct log *log, int32_t epoch, int32_t *ret_epoch,
                    int64_t *ret_end_offset);

@@ -2,6 +2,7 @@
 /* The partition's directory at open: what is there, what a crash left half done, whose it is. */
 #include "log/log_state.h"
 
+#include "base/assertion.h"
 #include "base/memory.h"
 #include "log/transaction_index.h"
 
@@ -266,18 +267,32 @@ static bool metadata_parse(const char *text, struct uuid *ret_topic_id)
     return uuid_from_text(id, ret_topic_id);
 }
 
+enum { METADATA_BYTES = sizeof "version: 0\ntopic_id: " - 1 + UUID_TEXT_BYTES - 1 };
+
 static enum error metadata_write(struct log *log)
 {
     char id[UUID_TEXT_BYTES];
-    char text[64];
+    char text[METADATA_BYTES + 1];
     char path[FILE_PATH_BYTES];
     uuid_to_text(&log->topic_id, id);
     int size = snprintf(text, sizeof text, "version: 0\ntopic_id: %s", id);
+    ASSERT(size == METADATA_BYTES);
     file_path_in(log->directory, METADATA_FILE_NAME, path);
-    return storage_write_whole(log->storage, path, text, (size_t)size);
+    log->parent_unsynced = true;
+    log->directory_unsynced = true;
+    return storage_replace_whole(log->storage, path, text, (size_t)size);
 }
 
-enum error log_metadata_agree(struct log *log, struct failure *failure)
+/* It goes to stable storage with the first records: where none were synced a crash may have torn
+ * it, and nobody can say whose what is here is. */
+static bool metadata_torn(const struct log_open_options *options, const char *text, size_t size)
+{
+    return !options->clean && options->recovery_point <= 0 &&
+           (size < METADATA_BYTES || memchr(text, 0, size) != NULL);
+}
+
+enum error log_metadata_agree(struct log *log, const struct log_open_options *options,
+                              struct failure *failure)
 {
     char path[FILE_PATH_BYTES];
     file_path_in(log->directory, METADATA_FILE_NAME, path);
@@ -293,7 +308,9 @@ enum error log_metadata_agree(struct log *log, struct failure *failure)
     }
     struct uuid found = UUID_ZERO;
     if (error == ERROR_NONE) {
-        if (strlen(text) != size || !metadata_parse(text, &found))
+        if (metadata_torn(options, text, size))
+            error = ERROR_INCONSISTENT_TOPIC_ID;
+        else if (strlen(text) != size || !metadata_parse(text, &found))
             error = ERROR_MALFORMED;
         memory_free(text);
     }

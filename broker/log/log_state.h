@@ -76,7 +76,8 @@ struct log {
     bool failed;             /* A sync failed: final. */
     bool sync_under_way;
     bool directory_unsynced; /* Names in it changed. */
-    bool parent_unsynced;    /* The directory itself was made. */
+    bool parent_unsynced;    /* The directory itself was made, and partition.metadata in it. */
+    bool epochs_unsynced;    /* leader-epoch-checkpoint was written. */
     bool finished;           /* The active segment is sealed: nothing was appended since. */
 };
 
@@ -171,8 +172,10 @@ enum error log_files_list(struct log *log, struct log_listing *ret_listing,
                           struct failure *failure);
 void log_listing_done(struct log_listing *listing);
 
-/* Reads partition.metadata, or writes it with the log's topic id. */
-enum error log_metadata_agree(struct log *log, struct failure *failure);
+/* Reads partition.metadata, or writes it with the log's topic id: the next sync puts it on stable
+ * storage. INCONSISTENT_TOPIC_ID also where a crash left it cut short. */
+enum error log_metadata_agree(struct log *log, const struct log_open_options *options,
+                              struct failure *failure);
 
 /* How a segment is to be recovered, and what came of it. */
 struct log_recovery {

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { SYNC_SEGMENTS_MAX = 8 };
+enum { SYNC_SEGMENTS_MAX = 8, OPEN_TRIES = 3 };
 
 bool log_sync_begin(struct log *log, struct log_sync *sync)
 {
@@ -20,7 +20,8 @@ bool log_sync_begin(struct log *log, struct log_sync *sync)
     *sync = (struct log_sync){.log = log,
                               .end_offset = log->end_offset,
                               .directory = log->directory_unsynced,
-                              .parent = log->parent_unsynced};
+                              .parent = log->parent_unsynced,
+                              .epochs = log->epochs_unsynced};
     for (uint32_t i = first; i < log->segment_count; i++) {
         struct segment *segment = log->segments[i];
         if (sync->segment_count == SYNC_SEGMENTS_MAX) {
@@ -37,6 +38,7 @@ bool log_sync_begin(struct log *log, struct log_sync *sync)
         return false;
     log->directory_unsynced = false;
     log->parent_unsynced = false;
+    log->epochs_unsynced = false;
     log->sync_under_way = true;
     log->sync_clip = INT64_MAX;
     return true;
@@ -51,19 +53,44 @@ static enum error file_run(struct storage_file *file, enum file_step step)
     return storage_write_back(file, step == FILE_WRITE_BACK);
 }
 
-/* By path: the open index files belong to the monitor. */
-static enum error index_run(const struct file_place *place, const char *suffix, enum file_step step)
+/* Files that the monitor has open, or replaces. */
+static enum error path_run(struct storage *storage, const char *path, enum file_step step)
 {
-    char path[FILE_PATH_BYTES];
-    file_path(place, suffix, path);
     struct storage_file *file;
-    enum error error = storage_open(place->storage, path, STORAGE_WRITE, &file);
+    enum error error = ERROR_OUT_OF_MEMORY;
+    /* A log whose sync fails is failed for good: want of memory is given the time to pass. */
+    for (int tries = 0; error == ERROR_OUT_OF_MEMORY && tries < OPEN_TRIES; tries++)
+        error = storage_open(storage, path, STORAGE_WRITE, &file);
     if (error == ERROR_NOT_FOUND) /* Deleted meanwhile. */
         return ERROR_NONE;
     if (error != ERROR_NONE)
         return error;
     error = file_run(file, step);
     storage_close(file);
+    return error;
+}
+
+static enum error index_run(const struct file_place *place, const char *suffix, enum file_step step)
+{
+    char path[FILE_PATH_BYTES];
+    file_path(place, suffix, path);
+    return path_run(place->storage, path, step);
+}
+
+/* The small files beside the segments. */
+static enum error notes_run(const struct log_sync *sync, enum file_step step)
+{
+    const struct log *log = sync->log;
+    char path[FILE_PATH_BYTES];
+    enum error error = ERROR_NONE;
+    if (sync->parent) {
+        file_path_in(log->directory, METADATA_FILE_NAME, path);
+        error = path_run(log->storage, path, step);
+    }
+    if (error == ERROR_NONE && sync->epochs) {
+        file_path_in(log->directory, EPOCH_FILE_NAME, path);
+        error = path_run(log->storage, path, step);
+    }
     return error;
 }
 
@@ -94,7 +121,7 @@ static enum error parent_sync(const struct log *log)
 
 void log_sync_run(struct log_sync *sync)
 {
-    enum error error = ERROR_NONE;
+    enum error error = notes_run(sync, FILE_SYNC);
     for (uint32_t i = 0; i < sync->segment_count && error == ERROR_NONE; i++)
         error = segment_run(sync, i, FILE_SYNC);
     if (error == ERROR_NONE && sync->directory)
@@ -107,6 +134,8 @@ void log_sync_run(struct log_sync *sync)
 void log_sync_write_back(struct log_sync *sync, bool wait)
 {
     enum file_step step = wait ? FILE_WRITE_BACK : FILE_WRITE_BACK_START;
+    if (sync->error == ERROR_NONE)
+        sync->error = notes_run(sync, step);
     for (uint32_t i = 0; i < sync->segment_count && sync->error == ERROR_NONE; i++)
         sync->error = segment_run(sync, i, step);
 }

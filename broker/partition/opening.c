@@ -66,7 +66,8 @@ static enum error set_aside(struct partition *partition, const char *directory)
     if (error == ERROR_NONE)
         partition_report(
             partition, REPORT_WARNING, "stray_directory",
-            "directory=%s renamed=%s reason=\"it belongs to another topic of this name\" "
+            "directory=%s renamed=%s reason=\"it belongs to another topic of this name, or a crash "
+            "left it before it was synced\" "
             "lost=nothing do=\"remove it when nobody misses it\"",
             directory, path);
     return error;

@@ -112,10 +112,28 @@ static void a_replacement_is_all_or_nothing(void **state)
     (void)state;
     struct sweep sweep = {.prepare = prepare_file, .scenario = replace_it, .check = check_it};
     assert_int_equal(sweep_faults(&sweep), 6);
-    assert_int_equal(sweep_memory(&sweep), 3);
+    assert_int_equal(sweep_memory(&sweep), 4);
     assert_int_equal(sweep_crashes(&sweep, 200), 6);
     sweep.persistent = true;
     assert_int_equal(sweep_faults(&sweep), 6);
+}
+
+static enum error replace_it_unsynced(struct storage *storage, void *context)
+{
+    (void)context;
+    return storage_replace_whole(storage, "f", "new", 3);
+}
+
+/* Without a sync, too, whoever looks finds the old or the new one, and no call is a sync. */
+static void a_replacement_without_a_sync_is_all_or_nothing_for_readers(void **state)
+{
+    (void)state;
+    struct sweep sweep = {
+        .prepare = prepare_file, .scenario = replace_it_unsynced, .check = check_it};
+    assert_int_equal(sweep_faults(&sweep), 4);
+    assert_int_equal(sweep_memory(&sweep), 3);
+    sweep.persistent = true;
+    assert_int_equal(sweep_faults(&sweep), 4);
 }
 
 int main(void)
@@ -126,6 +144,7 @@ int main(void)
         cmocka_unit_test(on_a_full_disk_the_old_contents_stay),
         cmocka_unit_test(a_refused_read_is_reported),
         cmocka_unit_test(a_replacement_is_all_or_nothing),
+        cmocka_unit_test(a_replacement_without_a_sync_is_all_or_nothing_for_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void the_file_is_kafkas(void **state)
     struct storage *storage = simulated_storage_seam(disk);
     assert_int_equal(storage_make_directory(storage, "t-0"), ERROR_NONE);
     struct epoch_cache cache = cache_of();
-    assert_int_equal(epoch_cache_store(&cache, storage, "t-0"), ERROR_NONE);
+    assert_int_equal(epoch_cache_store(&cache, storage, "t-0", true), ERROR_NONE);
     uint64_t size;
     const uint8_t *text = simulated_storage_contents(disk, "t-0/" EPOCH_FILE_NAME, &size);
     static const char expected[] = "0\n3\n2 0\n4 10\n7 30\n";
