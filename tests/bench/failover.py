@@ -15,7 +15,7 @@ import sys
 import time
 
 import three_nodes
-from three_nodes import Cluster, FileWriter, PortWriter, Probe, kafka, wait_pause
+from three_nodes import Cluster, FileWriter, PortWriter, Probe, Watched, kafka, wait_pause
 from contenders import cpu_seconds, memory_bytes, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -274,46 +274,62 @@ def make_topics(bench, count, topics):
     return names
 
 
+class LeaderWriter(Watched):
+    """Gives one record to every partition that one node leads, many in a request, until told to end."""
+
+    def __init__(self, bench, node, missing, taken):
+        super().__init__()
+        self.bench = bench
+        self.node = node
+        self.missing = missing
+        self.taken = taken
+        self.batch = kafka.batch((b"one",))
+
+    def led(self, connection):
+        """[(topic, partition)] that still wait and are led here."""
+        topics = [name for name, waiting in self.missing.items() if waiting]
+        known = three_nodes.metadata(connection, topics)[2]
+        return [(name, index) for name in topics for index in list(self.missing[name])
+                if known[name].get(index, (-1,))[0] == self.node.number]
+
+    def work(self):
+        with self.node.connect(120) as connection:
+            while not self.ending and any(self.missing.values()):
+                waiting = self.led(connection)
+                for at in range(0, len(waiting), PARTITIONS_A_REQUEST):
+                    self.give(connection, waiting[at:at + PARTITIONS_A_REQUEST])
+                wait_pause(0.005)
+
+    def give(self, connection, places):
+        topics = {}
+        for name, index in places:
+            topics.setdefault(name, []).append((index, self.batch))
+        for (name, index), error in three_nodes.produce_many(connection, topics).items():
+            if error == 0:
+                self.missing[name].discard(index)
+                self.taken[(name, index)] = time.monotonic()
+
+
 def write_all(bench, names, deadline_s=300):
-    """One record to every partition through its leader, as soon as one takes it: seconds by (topic, partition)."""
-    batch = kafka.batch((b"one",))
+    """One record to every partition through its leader, as soon as it takes one: seconds by (topic, partition)."""
     began = time.monotonic()
     missing = {name: set(bench.cluster.metadata([name])[2][name]) for name in names}
     taken = {}
-    connections = {}
-    while any(missing.values()):
-        if time.monotonic() - began > deadline_s:
-            raise RuntimeError(f"{sum(map(len, missing.values()))} partitions took no write in {deadline_s} s")
-        living = bench.cluster.living()
-        for name in [name for name in names if missing[name]]:
-            try:
-                write_some(bench, name, batch, missing, taken, connections, living)
-            except (OSError, EOFError, kafka.Closed):
-                connections.clear()
-        wait_pause(0.005)
+    writers = [LeaderWriter(bench, node, missing, taken) for node in bench.cluster.living()]
+    for writer in writers:
+        writer.start()
+    try:
+        wait_for("every partition to take a record",
+                 lambda: not any(missing.values()) or any(writer.count() < 0 for writer in writers), deadline_s)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}: {sum(map(len, missing.values()))} did not") from error
+    finally:
+        for writer in writers:
+            writer.end()
     return {key: at - began for key, at in taken.items()}
 
 
-PARTITIONS_A_REQUEST = 500
-
-
-def write_some(bench, name, batch, missing, taken, connections, living):
-    by_leader = {}
-    partitions = bench.cluster.metadata([name], living[0])[2][name]
-    numbers = {node.number for node in living}
-    for index in missing[name]:
-        by_leader.setdefault(partitions[index][0], []).append(index)
-    for leader, indexes in by_leader.items():
-        if leader not in numbers:
-            continue
-        if leader not in connections:
-            connections[leader] = bench.cluster.nodes[leader].connect(60)
-        for at in range(0, len(indexes), PARTITIONS_A_REQUEST):
-            entries = [(index, batch) for index in indexes[at:at + PARTITIONS_A_REQUEST]]
-            for index, error in three_nodes.produce(connections[leader], name, entries).items():
-                if error == 0:
-                    missing[name].discard(index)
-                    taken[(name, index)] = time.monotonic()
+PARTITIONS_A_REQUEST = 1000
 
 
 def say_rest(bench, what):

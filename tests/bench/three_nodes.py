@@ -177,24 +177,31 @@ def metadata(connection, topics):
     return brokers, controller, dict(reader.items(read_topic))
 
 
-def produce_body(topic, entries, acks, timeout_ms=5000):
-    """entries: (partition, batch). Version 7."""
-    parts = b"".join(kafka.int32(index) + kafka.blob(records) for index, records in entries)
-    return kafka.string(None) + kafka.int16(acks) + kafka.int32(timeout_ms) + kafka.int32(1) + kafka.string(topic) + \
-        kafka.int32(len(entries)) + parts
+def produce_body(topics, acks, timeout_ms=30000):
+    """topics: {name: [(partition, batch)]}. Version 7."""
+    body = [kafka.string(None), kafka.int16(acks), kafka.int32(timeout_ms), kafka.int32(len(topics))]
+    for name, entries in topics.items():
+        body += [kafka.string(name), kafka.int32(len(entries))]
+        body += [kafka.int32(index) + kafka.blob(records) for index, records in entries]
+    return b"".join(body)
+
+
+def produce_many(connection, topics, acks=-1):
+    """{(topic, partition): error}."""
+    reader = connection.ask(kafka.PRODUCE, 7, produce_body(topics, acks))
+    errors = {}
+    for _ in range(reader.int32()):
+        name = reader.string()
+        for _ in range(reader.int32()):
+            index, errors_code = reader.int32(), reader.int16()
+            reader.take(24)
+            errors[(name, index)] = errors_code
+    return errors
 
 
 def produce(connection, topic, entries, acks=-1):
     """{partition: error}."""
-    reader = connection.ask(kafka.PRODUCE, 7, produce_body(topic, entries, acks))
-    reader.int32(), reader.string()
-    count = reader.int32()
-    errors = {}
-    for _ in range(count):
-        index, error = reader.int32(), reader.int16()
-        reader.take(24)
-        errors[index] = error
-    return errors
+    return {index: error for (_, index), error in produce_many(connection, {topic: entries}, acks).items()}
 
 
 class Watched(threading.Thread):
