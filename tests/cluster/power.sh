@@ -25,6 +25,7 @@ echo lost > "$TEST_DIR/1/data/lost"
 disk_unmount 1 && disk_mount 1
 check_not 'a power cut loses what was not flushed' test -s "$TEST_DIR/1/data/lost"
 cluster_start log.segment.bytes=1048576
+plain_kind=unordered # journal.h: nodes are killed
 clients_begin
 kinds=(leader all controller two all)
 survived=0
