@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import sys
+import time
 
 import kafka
 from kafka import NO_TAGS, int8, int16, int32, int64, request, uvarint
@@ -162,5 +163,16 @@ def raft():
     return None
 
 
+def await_lease():
+    """A node of a cluster leads once its controller has heard of it."""
+    deadline = time.monotonic() + 20
+    with suite.connect() as connection:
+        kafka.create_topic(connection, "healthy")
+        while kafka.produce(connection, "healthy", kafka.batch([b"first"]))[0] != 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the node does not lead after 20 s")
+
+
 if __name__ == "__main__":
+    await_lease()
     sys.exit(suite.run())
