@@ -62,13 +62,24 @@ bool controller_has_member(const struct controller *controller, int32_t node_id)
     return false;
 }
 
+/* A founder that has not registered yet is not gone: keep_founders sees to it. */
+static int64_t member_away_ms(void *context, int32_t node_id)
+{
+    const struct controller *controller = context;
+    const struct founding *founding = controller->options.founding;
+    int64_t away_ms = session_away_ms(context, node_id);
+    bool awaited = founding != NULL && founding_member_find(founding, node_id) != NULL &&
+                   catalog_node_find(controller->options.catalog, node_id) == NULL;
+    return awaited && away_ms != INT64_MAX ? 0 : away_ms;
+}
+
 static void keep_members(struct controller *controller)
 {
     struct quorum_member members[QUORUM_MEMBERS_MAX];
     struct voters_options options = {
         .catalog = controller->options.catalog,
         .self = controller->options.node_id,
-        .away_ms = session_away_ms,
+        .away_ms = member_away_ms,
         .context = controller,
         .replace_ms = config_node_number(config_of(controller), "topicfs.voter.replace.ms"),
     };
