@@ -327,23 +327,33 @@ static void step(struct cluster *cluster)
             (void)cluster_step(cluster);
     failed_look(cluster);
     cluster_clients_act(cluster, false);
+    if (random_chance(&cluster->random, 1, 8))
+        cluster_check(cluster);
 }
 
 static void calm(struct cluster *cluster)
 {
     cluster_say(cluster, "calm");
     failed_look(cluster);
+    bool spared = false;
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        simulated_storage_fail_end(node->disk);
+        /* One node whose disk failed stays as it is, if nobody else comes and goes: others lead
+         * what it cannot any more. */
+        if (node->disk_failed && cluster_node_is_up(node)) {
+            if (!spared && cluster_can_spare(node))
+                spared = true;
+            else
+                cluster_node_crash(node, false);
+        }
+        node->disk_failed = false;
+        disk_limit(node, false);
+        simulated_executor_work_takes(node->events, 2);
+    }
+    cluster->spared += spared;
     simulated_network_heal(cluster->network);
     network_choose(cluster, true);
-    for (uint32_t i = 0; i < cluster->node_count; i++) {
-        simulated_storage_fail_end(cluster->nodes[i].disk);
-        /* A partition whose disk failed is offline, and says so: restart the node. */
-        if (cluster->nodes[i].disk_failed && cluster_node_is_up(&cluster->nodes[i]))
-            cluster_node_crash(&cluster->nodes[i], false);
-        cluster->nodes[i].disk_failed = false;
-        disk_limit(&cluster->nodes[i], false);
-        simulated_executor_work_takes(cluster->nodes[i].events, 2);
-    }
 }
 
 static void settle(struct cluster *cluster, bool (*ended)(struct cluster *cluster),
@@ -373,6 +383,7 @@ static void finish(struct cluster *cluster)
     cluster_read_all(cluster);
     settle(cluster, cluster_read_all_done, "not all that was acknowledged can be read");
     settle(cluster, cluster_clients_quiet, "a reader has no answer");
+    cluster_check(cluster);
 }
 
 static void cluster_open(struct cluster *cluster, uint64_t seed, uint32_t nodes, bool verbose)
@@ -408,6 +419,7 @@ static void cluster_open(struct cluster *cluster, uint64_t seed, uint32_t nodes,
     faults_choose(cluster);
     network_choose(cluster, false);
     cluster_clients_init(cluster);
+    cluster_checks_init(cluster);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         cluster_node_init(cluster, i);
         cluster_node_start(&cluster->nodes[i]);
@@ -428,6 +440,7 @@ static void cluster_close(struct cluster *cluster)
     (void)process_memory_select(before);
     simulated_executor_free(cluster->client_events);
     cluster_clients_done(cluster);
+    cluster_checks_done(cluster);
 }
 
 static uint64_t run_seed(uint64_t seed, uint32_t nodes, int64_t steps, bool verbose)
@@ -440,6 +453,7 @@ static uint64_t run_seed(uint64_t seed, uint32_t nodes, int64_t steps, bool verb
         step(cluster);
     finish(cluster);
     uint64_t trace = cluster->trace;
+    cluster_say(cluster, "%u failed disks were left as they were", cluster->spared);
     printf(" nodes %u trace %016" PRIx64 " acknowledged %" PRIu64 " read %" PRIu64
            " committed %" PRIu64 " crashes %" PRIu64 " ms %" PRId64 "\n",
            cluster->node_count, trace, cluster->acknowledged, cluster->read, cluster->committed,

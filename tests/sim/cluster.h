@@ -40,6 +40,7 @@ struct client_reader;
 struct client_admin;
 struct client_committer;
 struct client_steward;
+struct cluster_facts;
 
 enum cluster_node_state { NODE_DOWN, NODE_FINDING, NODE_JOINING, NODE_STARTING, NODE_SERVING };
 
@@ -99,6 +100,8 @@ struct cluster {
     struct client_admin *admin;
     struct client_committer *committers;
     struct client_steward *steward;
+    struct cluster_facts *facts;
+    uint32_t spared; /* Nodes whose disk failed that were not restarted at the end. */
     uint64_t hashes[CLUSTER_INDEXES];
     uint64_t trace, crashes, acknowledged, read, committed;
 };
@@ -126,6 +129,13 @@ static inline bool cluster_node_is_up(const struct cluster_node *node)
 }
 
 /* ---- cluster_checks.c ---- */
+
+void cluster_checks_init(struct cluster *cluster);
+void cluster_checks_done(struct cluster *cluster);
+/* Looks at what every node has. */
+void cluster_check(struct cluster *cluster);
+/* The node has begun another life. */
+void cluster_check_forget(struct cluster_node *node);
 
 /* Prints what each node knows of the others and of the partitions. */
 void cluster_tell(struct cluster *cluster);
@@ -170,5 +180,7 @@ void cluster_steward_init(struct cluster *cluster);
 void cluster_steward_done(struct cluster *cluster);
 void cluster_steward_act(struct cluster *cluster);
 bool cluster_steward_idle(const struct cluster *cluster);
+/* Everything can be written without this node. */
+bool cluster_can_spare(const struct cluster_node *node);
 
 #endif

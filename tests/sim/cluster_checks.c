@@ -1,13 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a simulated cluster is like, for whoever looks for the cause of a broken promise. */
+/* Looking into the nodes of a simulated cluster, as no client can. Checked:
+ *
+ *   one leader of each epoch of a partition (invariant 1)
+ *   its high watermark never goes back (4)
+ *   below their high watermarks all replicas hold the same bytes (3, 6, 7)
+ *
+ * And what the cluster is like, for whoever looks for the cause of a broken promise. */
 #include "sim/cluster.h"
 
 #include "base/assertion.h"
+#include "record/batch.h"
+#include "sim/process_memory.h"
+#include "sim/simulated_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { TEXT_BYTES = 128 };
+enum { TEXT_BYTES = 128, EPOCHS_MAX = 1 << 12, READ_BYTES = 1 << 16 };
+
+static const char topic_name[] = "t";
+
+/* Of one partition, of all replicas there ever were. */
+struct partition_facts {
+    int32_t leaders[EPOCHS_MAX]; /* Node id + 1; 0: nobody was seen to lead it. */
+    uint64_t *batches;           /* Their hashes, by base offset; 0: none seen. */
+    int64_t capacity;
+};
+
+/* Of one replica in one life of its node. */
+struct replica_facts {
+    int64_t checked; /* Its bytes were compared up to there. */
+    int32_t epoch;   /* That it led last. */
+    int64_t high_watermark;
+};
+
+struct cluster_facts {
+    struct partition_facts partitions[CLUSTER_PARTITIONS];
+    struct replica_facts replicas[CLUSTER_NODES][CLUSTER_PARTITIONS];
+};
+
+/* ---- checking ---- */
+
+static void batch_check(struct cluster_node *node, int32_t index, const struct batch_header *header,
+                        const uint8_t *bytes)
+{
+    struct partition_facts *facts = &node->cluster->facts->partitions[index];
+    if (header->base_offset >= facts->capacity) {
+        int64_t capacity = header->base_offset * 2 + 256;
+        facts->batches =
+            simulation_resize(facts->batches, (size_t)capacity * sizeof *facts->batches);
+        memset(facts->batches + facts->capacity, 0,
+               (size_t)(capacity - facts->capacity) * sizeof *facts->batches);
+        facts->capacity = capacity;
+    }
+    uint64_t hash = simulated_hash(1, bytes, header->size) | 1;
+    uint64_t *known = &facts->batches[header->base_offset];
+    if (*known != 0 && *known != hash)
+        cluster_fail(node->cluster,
+                     "t-%d: node %d holds another batch at offset %" PRId64
+                     " than others, below its high watermark",
+                     index, node->founding.node_id, header->base_offset);
+    *known = hash;
+}
+
+/* False at the end, or where it cannot be read. */
+static bool bytes_check(struct cluster_node *node, struct partition *partition,
+                        struct replica_facts *replica)
+{
+    struct log_slice slice = {0};
+    struct partition_offsets offsets;
+    if (partition_read_local(partition, replica->checked, READ_BYTES, true, &slice, &offsets) !=
+            ERROR_NONE ||
+        slice.size == 0)
+        return false;
+    uint8_t *bytes = simulation_allocate(slice.size);
+    size_t size = 0;
+    size_t at = 0;
+    struct batch_header header;
+    int64_t before = replica->checked;
+    if (storage_read(slice.file, slice.position, bytes, slice.size, &size) != ERROR_NONE)
+        size = 0;
+    while (batch_header_read(bytes + at, size - at, &header) == ERROR_NONE &&
+           batch_last_offset(&header) < offsets.high_watermark) {
+        batch_check(node, partition_index(partition), &header, bytes + at);
+        replica->checked = batch_last_offset(&header) + 1;
+        at += header.size;
+    }
+    free(bytes);
+    log_slice_release(&slice);
+    return replica->checked > before;
+}
+
+static void leader_check(struct cluster_node *node, struct partition *partition,
+                         struct replica_facts *replica)
+{
+    int32_t index = partition_index(partition);
+    int32_t epoch = partition_leader_epoch(partition);
+    struct partition_offsets offsets;
+    ASSERT(epoch >= 0);
+    ASSERT(epoch < EPOCHS_MAX);
+    int32_t *leader = &node->cluster->facts->partitions[index].leaders[epoch];
+    if (*leader != 0 && *leader != node->founding.node_id + 1)
+        cluster_fail(node->cluster, "t-%d: nodes %d and %d lead epoch %d", index, *leader - 1,
+                     node->founding.node_id, epoch);
+    *leader = node->founding.node_id + 1;
+    if (partition_offsets(partition, &offsets) != ERROR_NONE)
+        return;
+    if (replica->epoch == epoch && offsets.high_watermark < replica->high_watermark)
+        cluster_fail(
+            node->cluster,
+            "t-%d: the high watermark of node %d went from %" PRId64 " to %" PRId64 " in epoch %d",
+            index, node->founding.node_id, replica->high_watermark, offsets.high_watermark, epoch);
+    replica->epoch = epoch;
+    replica->high_watermark = offsets.high_watermark;
+}
+
+static void node_check(struct cluster_node *node)
+{
+    struct broker *broker = &node->core.broker;
+    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
+        struct partition *partition =
+            partition_table_find(broker->partitions, slice_of(topic_name), i);
+        struct replica_facts *replica = &node->cluster->facts->replicas[node->number][i];
+        if (partition == NULL || !partition_has_log(partition) || !partition_is_open(partition)) {
+            *replica = (struct replica_facts){.epoch = -1};
+            continue;
+        }
+        if (partition_role(partition) == PARTITION_LEADER)
+            leader_check(node, partition, replica);
+        while (bytes_check(node, partition, replica))
+            ;
+    }
+}
+
+void cluster_check(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        if (node->catalog == NULL || !core_is_open(&node->core) || node->dead)
+            continue;
+        uint32_t before = process_memory_select(node->number + 1);
+        node_check(node);
+        (void)process_memory_select(before);
+    }
+}
+
+/* Its next life begins with what its disk has. */
+void cluster_check_forget(struct cluster_node *node)
+{
+    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++)
+        node->cluster->facts->replicas[node->number][i] = (struct replica_facts){.epoch = -1};
+}
+
+void cluster_checks_init(struct cluster *cluster)
+{
+    cluster->facts = simulation_allocate(sizeof *cluster->facts);
+}
+
+void cluster_checks_done(struct cluster *cluster)
+{
+    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++)
+        free(cluster->facts->partitions[i].batches);
+    free(cluster->facts);
+}
+
+/* ---- telling ---- */
 
 static const char *ids_text(const int32_t *ids, uint32_t count, char text[TEXT_BYTES])
 {

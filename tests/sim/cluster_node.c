@@ -312,6 +312,7 @@ void cluster_node_start(struct cluster_node *node)
                                  .state = NODE_FINDING};
     (void)snprintf(fresh.host, sizeof fresh.host, "node%u", node->number);
     *node = fresh;
+    cluster_check_forget(node);
     caller_make(node);
     simulated_network_up(cluster->network, node->number, true);
     cluster_say(cluster, "node %u starts", node->number);

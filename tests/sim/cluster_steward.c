@@ -165,6 +165,50 @@ static bool may_lose(const struct client_steward *steward, struct cluster_node *
            survival_without(steward, authority, victim).survives;
 }
 
+/* A leader that is in sync alone leads on, whatever its disk does. */
+static bool look_at_spare(void *context, const struct catalog_topic *topic)
+{
+    struct survival *survival = context;
+    struct catalog_partition p;
+    for (int32_t i = 0; catalog_partition_find(survival->catalog, topic, i, &p); i++) {
+        if (holds(p.replicas, p.replica_count, survival->victim) &&
+            (safe_ones(survival, p.replicas, p.replica_count) < 2 ||
+             safe_ones(survival, p.isr, p.isr_count) == 0 || p.adding_count > 0 ||
+             p.removing_count > 0))
+            survival->survives = false;
+    }
+    return true;
+}
+
+static void look_for_fenced(void *context, const struct catalog_node *node)
+{
+    struct survival *survival = context;
+    if (node->fenced && !survival->steward->lost[node->id])
+        survival->survives = false;
+}
+
+bool cluster_can_spare(const struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    const struct cluster_node *authority = authority_of(cluster);
+    if (authority == NULL)
+        return false;
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        const struct cluster_node *other = &cluster->nodes[i];
+        if (other != node && !other->removed &&
+            (other->state != NODE_SERVING || other->disk_failed ||
+             simulated_network_is_paused(cluster->network, i)))
+            return false;
+    }
+    struct survival survival = {.steward = cluster->steward,
+                                .catalog = authority->catalog,
+                                .victim = node->founding.node_id,
+                                .survives = true};
+    catalog_topic_each(authority->catalog, look_at_spare, &survival);
+    catalog_node_each(authority->catalog, look_for_fenced, &survival);
+    return survival.survives;
+}
+
 /* ---- nodes ---- */
 
 static void disk_replace(struct client_steward *steward, struct cluster_node *node)
