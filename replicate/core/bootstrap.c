@@ -314,6 +314,24 @@ static void join(struct bootstrap *bootstrap)
 
 /* ---- asking ---- */
 
+/* Whether these are the founders: the addresses of the list, numbered by their places. Nodes that
+ * were taken in have later numbers, also at a founder's address. */
+static bool are_founders(const struct bootstrap *bootstrap, const struct founding *founding)
+{
+    const struct bootstrap_address *sorted[FOUNDING_MEMBERS_MAX];
+    uint32_t count = bootstrap->options.address_count;
+    if (founding->member_count != count)
+        return false;
+    addresses_sort(bootstrap->options.addresses, count, sorted);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct founding_member *member = founding_member_find(founding, (int32_t)i + 1);
+        if (member == NULL || member->port != sorted[i]->port ||
+            strcmp(member->host, sorted[i]->host) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* One of a cluster answered: this node is among its founders, or asks to be taken in. */
 static void formed_answered(struct bootstrap *bootstrap, const struct bootstrap_peer *peer,
                             const struct cluster_query_response *response)
@@ -325,8 +343,10 @@ static void formed_answered(struct bootstrap *bootstrap, const struct bootstrap_
     const struct founding_member *own =
         founding_member_of(&founding, &bootstrap->founding->node_uuid);
     if (own != NULL) {
-        /* It was counted among the founders before it knew; the log of all of them begins alike. */
-        founding.founder = (uint64_t)response->list_hash == bootstrap->list_hash;
+        /* It was counted among the founders before it knew; the log of all of them begins alike.
+         * Or it was taken in, and did not hear the answer: its log comes from the others. */
+        founding.founder = (uint64_t)response->list_hash == bootstrap->list_hash &&
+                           are_founders(bootstrap, &founding);
         founding.node_id = own->node_id;
         agree(bootstrap, &founding);
         return;

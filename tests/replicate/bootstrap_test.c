@@ -333,6 +333,32 @@ static void a_wiped_founder_joins_as_a_new_node(void **state)
     world_close(&world);
 }
 
+/* The same, when it has been registered and the answer to its joining was lost: it finds itself
+ * among the members, at a founder's address, and a log begun with those would not be the founders'.
+ */
+static void a_wiped_founder_that_was_taken_in_unheard_does_not_found(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 3, 11);
+    for (uint32_t i = 0; i < 3; i++)
+        seat_start(&world, i, 3, (int32_t)i, -1);
+    run_until_done(&world);
+    struct seat *wiped = &world.seats[2];
+    seat_stop(wiped);
+    wiped->founding =
+        (struct founding){.node_id = -1, .node_uuid = uuid_random(executor_of(&world))};
+    for (uint32_t i = 0; i < 2; i++) {
+        world.seats[i].founding.members[2].node_id = 10;
+        world.seats[i].founding.members[2].uuid = wiped->founding.node_uuid;
+    }
+    seat_start(&world, 2, 3, 2, -1);
+    run_until_done(&world);
+    assert_int_equal(wiped->founding.node_id, 10);
+    assert_false(wiped->founding.founder);
+    world_close(&world);
+}
+
 /* Not on the list, or on a list with one member's address only: taken in. */
 static void a_later_node_joins_by_any_address(void **state)
 {
@@ -427,6 +453,7 @@ int main(void)
         cmocka_unit_test(other_lists_do_not_found),
         cmocka_unit_test(a_founder_that_comes_late_is_still_one),
         cmocka_unit_test(a_wiped_founder_joins_as_a_new_node),
+        cmocka_unit_test(a_wiped_founder_that_was_taken_in_unheard_does_not_found),
         cmocka_unit_test(a_later_node_joins_by_any_address),
         cmocka_unit_test(a_refused_node_says_why),
         cmocka_unit_test(a_founder_with_another_number_is_refused),
