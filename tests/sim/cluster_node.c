@@ -194,7 +194,7 @@ static uint32_t members_make(const struct cluster_node *node, struct engine_memb
 enum error cluster_node_agreed(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
-    struct engine_member members[CLUSTER_NODES];
+    struct engine_member members[FOUNDING_MEMBERS_MAX];
     bool first = !is_identified(node);
     struct simulated_raft_options raft = {
         .storage = simulated_storage_seam(node->disk),

@@ -128,11 +128,26 @@ static struct survival survival_without(const struct client_steward *steward,
     return survival;
 }
 
+/* A change of the voters that is under way is not known to all of them. */
+static bool knows_it_votes(struct cluster *cluster, int32_t id)
+{
+    struct quorum_member members[CLUSTER_NODE_IDS];
+    struct cluster_node *node = &cluster->nodes[cluster->slots[id]];
+    if (node->state < NODE_JOINING || node->founding.node_id != id)
+        return false;
+    uint32_t count = quorum_members(&node->quorum.quorum, members, CLUSTER_NODE_IDS);
+    for (uint32_t i = 0; i < count; i++)
+        if (members[i].node_id == id)
+            return members[i].role == QUORUM_VOTER;
+    return false;
+}
+
 static bool quorum_survives(const struct client_steward *steward, struct cluster_node *authority,
                             int32_t victim)
 {
     struct quorum_member members[CLUSTER_NODE_IDS];
     uint32_t count = quorum_members(&authority->quorum.quorum, members, CLUSTER_NODE_IDS);
+    struct cluster *cluster = authority->cluster;
     uint32_t voters = 0;
     uint32_t left = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -141,7 +156,8 @@ static bool quorum_survives(const struct client_steward *steward, struct cluster
         if (steward->lost[members[i].node_id])
             return false;
         voters++;
-        left += members[i].node_id != victim;
+        left += members[i].node_id != victim && cluster->slots[members[i].node_id] >= 0 &&
+                knows_it_votes(cluster, members[i].node_id);
     }
     return 2 * left > voters;
 }
