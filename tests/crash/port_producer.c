@@ -19,7 +19,8 @@ enum {
     FLUSH_MS = 70000,
     /* Before it, a request that may have been taken moved the next sequence on, and the next one
      * out of order was fatal: "rewound sequence number" (librdkafka 2.3.0, #4438). */
-    SOUND_VERSION = 0x02030000
+    SOUND_VERSION = 0x02030000,
+    REPAIRS_MAX = 10
 };
 
 struct producer {
@@ -31,6 +32,7 @@ struct producer {
     uint64_t sequences[PARTITIONS_MAX];
     int failed;
     int beyond_repair; /* The client refuses to go on: a new one may. */
+    int repairs;
 };
 
 static volatile sig_atomic_t stopping;
@@ -65,7 +67,9 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *co
     rd_kafka_resp_err_t error_of_client = rd_kafka_fatal_error(client, text, sizeof text);
     fprintf(stderr, "%s: fatal: %s: %s\n", producer->name, reason, text);
     producer->beyond_repair = 1;
-    if (error_of_client != RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+    producer->repairs++;
+    if (producer->repairs > REPAIRS_MAX ||
+        error_of_client != RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
         rd_kafka_version() >= SOUND_VERSION)
         producer->failed = 1;
 }
