@@ -1,135 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ReplicaFetch as the leader answers it: sessions, votes, waiting, superseding, hostile input. */
 #include "base/memory.h"
-#include "handle/broker_fixture.h"
-#include "handle/replica_session.h"
+#include "handle/replica_fetch_fixture.h"
 #include "record/build.h"
 
 #include <cmocka.h>
 #include <string.h>
 
-enum { FOLLOWER = 2, NEWCOMER = 4, WAIT_MS = 500 };
-
-/* One request of a follower, which names at most one partition. */
-struct fetching {
-    struct exchange exchange;
-    struct replica_fetch_request *body;
-    struct replica_fetch_request_replica_topic topic;
-    struct replica_fetch_request_replica_partition partition;
-    struct replica_fetch_request_forgotten_topic forgotten;
-};
-
-static struct partition *orders(struct broker_fixture *f)
-{
-    return partition_table_find(f->broker.partitions, slice_of("orders"), 0);
-}
-
-static int64_t epoch_of(struct broker_fixture *f, int32_t node_id)
-{
-    return catalog_node_find(f->broker.catalog, node_id)->epoch;
-}
-
-static void begin(struct broker_fixture *f, struct fetching *fetching, int32_t session_id,
-                  int32_t session_epoch)
-{
-    *fetching = (struct fetching){0};
-    fetching->body = exchange_begin(f, &fetching->exchange, API_REPLICA_FETCH, 0);
-    fetching->exchange.request.requester.peer_node_id = FOLLOWER;
-    fetching->body->node_id = FOLLOWER;
-    fetching->body->node_epoch = epoch_of(f, FOLLOWER);
-    fetching->body->session_id = session_id;
-    fetching->body->session_epoch = session_epoch;
-    fetching->body->max_wait_ms = WAIT_MS;
-    fetching->body->max_bytes = 1 << 20;
-}
-
-/* `orders` 0, whose log ends at `end` with a record of `last_epoch`, all of it synced. */
-static void name(struct broker_fixture *f, struct fetching *fetching, int64_t end,
-                 int32_t last_epoch)
-{
-    fetching->partition = (struct replica_fetch_request_replica_partition){
-        .leader_epoch = partition_leader_epoch(orders(f)),
-        .fetch_offset = end,
-        .end_offset = end,
-        .synced_offset = end,
-        .last_fetched_epoch = last_epoch,
-        .max_bytes = 1 << 20,
-    };
-    fetching->topic =
-        (struct replica_fetch_request_replica_topic){.topic_id = partition_topic_id(orders(f)),
-                                                     .partitions = &fetching->partition,
-                                                     .partitions_count = 1};
-    fetching->body->topics = &fetching->topic;
-    fetching->body->topics_count = 1;
-}
-
-static const struct replica_fetch_response *run(struct broker_fixture *f, struct fetching *fetching)
-{
-    const struct replica_fetch_response *answer = exchange_run(f, &fetching->exchange);
-    assert_non_null(answer);
-    return answer;
-}
-
-static void end(struct fetching *fetching)
-{
-    exchange_done(&fetching->exchange);
-}
-
-/* A session that named `orders` 0 at its end `at`; its id. */
-static int32_t session_begin(struct broker_fixture *f, int64_t at, int32_t last_epoch)
-{
-    struct fetching fetching;
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, at, last_epoch);
-    const struct replica_fetch_response *answer = run(f, &fetching);
-    assert_kafka_error(answer->error_code, ERROR_NONE);
-    int32_t id = answer->session_id;
-    assert_true(id > 0);
-    end(&fetching);
-    return id;
-}
-
-struct appending {
-    struct partition_append append;
-    struct buffer *batch;
-    int done;
-};
-
-static void append_done(struct partition_append *append)
-{
-    container_of(append, struct appending, append)->done++;
-}
-
-static void append_start(struct broker_fixture *f, struct appending *appending, int8_t acks)
-{
-    struct batch_options options = batch_options_default();
-    struct batch_builder builder;
-    batch_builder_init(&builder, &options);
-    assert_int_equal(batch_builder_append_next(&builder, 1000, SLICE_NULL, slice_of("a record")),
-                     ERROR_NONE);
-    *appending = (struct appending){0};
-    assert_int_equal(batch_builder_finish(&builder, NULL, &appending->batch), ERROR_NONE);
-    batch_builder_done(&builder);
-    appending->append = (struct partition_append){.batch = appending->batch->data,
-                                                  .size = appending->batch->size,
-                                                  .acks = acks,
-                                                  .timeout_ms = 100000,
-                                                  .done = append_done};
-    assert_int_equal(batch_validate_log(appending->batch->data, appending->batch->size,
-                                        CODEC_DECOMPRESSED_BYTES_MAX, NULL,
-                                        &appending->append.facts),
-                     ERROR_NONE);
-    partition_append(orders(f), &appending->append);
-}
-
-static void append(struct broker_fixture *f)
-{
-    struct appending appending;
-    append_start(f, &appending, 1);
-    simulated_executor_run_until_idle(f->executor);
-    assert_int_equal(appending.append.error, ERROR_NONE);
-    buffer_unref(appending.batch);
-}
+enum { NEWCOMER = 4 };
 
 /* The id of a new session comes at once, records with it when there are some. */
 static void a_new_session_is_answered_at_once(void **state)
@@ -137,38 +15,38 @@ static void a_new_session_is_answered_at_once(void **state)
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
     struct fetching fetching;
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 0, -1);
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 0, -1);
     exchange_start(f, &fetching.exchange);
     simulated_executor_run_for(f->executor, 0);
     const struct replica_fetch_response *answer = exchange_answer(&fetching.exchange);
     assert_int_equal(answer->topics_count, 0);
-    end(&fetching);
-    append(f);
+    follower_end(&fetching);
+    orders_append(f);
 
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 0, -1);
-    answer = run(f, &fetching);
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 0, -1);
+    answer = follower_run(f, &fetching);
 
     assert_int_equal(answer->topics_count, 1);
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
     assert_int_equal(answer->topics[0].partitions[0].high_watermark, 0);
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* `orders` 0 as the empty log of node 4 would ask for it; its answer's error. */
 static enum error newcomer_asks(struct broker_fixture *f)
 {
     struct fetching fetching;
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 0, -1);
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 0, -1);
     fetching.exchange.request.requester.peer_node_id = NEWCOMER;
     fetching.body->node_id = NEWCOMER;
-    fetching.body->node_epoch = epoch_of(f, NEWCOMER);
+    fetching.body->node_epoch = follower_epoch_of(f, NEWCOMER);
     fetching.body->max_wait_ms = 0;
-    const struct replica_fetch_response *answer = run(f, &fetching);
+    const struct replica_fetch_response *answer = follower_run(f, &fetching);
     int16_t code = answer->topics_count == 0 ? 0 : answer->topics[0].partitions[0].error_code;
-    end(&fetching);
+    follower_end(&fetching);
     return code == 0 ? ERROR_NONE : error_from_kafka(code);
 }
 
@@ -195,26 +73,26 @@ static void a_request_waits_for_records(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
+    follower_begin(f, &fetching, id, 1);
     exchange_start(f, &fetching.exchange);
     simulated_executor_run_for(f->executor, WAIT_MS - 10);
     assert_int_equal(fetching.exchange.done, 0);
-    append(f);
+    orders_append(f);
     simulated_executor_run_for(f->executor, 1);
     const struct replica_fetch_response *answer = exchange_answer(&fetching.exchange);
     assert_int_equal(answer->topics_count, 1);
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
-    end(&fetching);
+    follower_end(&fetching);
 
-    begin(f, &fetching, id, 2);
+    follower_begin(f, &fetching, id, 2);
     exchange_start(f, &fetching.exchange);
     simulated_executor_run_for(f->executor, WAIT_MS + 1);
 
     answer = exchange_answer(&fetching.exchange);
     assert_int_equal(answer->topics_count, 0); /* The record is on its way: not sent twice. */
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* The next request ends the wait of the one before, whose answer comes first. */
@@ -222,11 +100,11 @@ static void a_newer_request_ends_the_wait_of_the_older(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct fetching older, newer;
-    begin(f, &older, id, 1);
+    follower_begin(f, &older, id, 1);
     exchange_start(f, &older.exchange);
-    begin(f, &newer, id, 2);
+    follower_begin(f, &newer, id, 2);
     exchange_start(f, &newer.exchange);
 
     simulated_executor_run_for(f->executor, 0);
@@ -235,8 +113,8 @@ static void a_newer_request_ends_the_wait_of_the_older(void **state)
     assert_int_equal(newer.exchange.done, 0);
     simulated_executor_run_for(f->executor, WAIT_MS + 1);
     assert_int_equal(newer.exchange.done, 1);
-    end(&older);
-    end(&newer);
+    follower_end(&older);
+    follower_end(&newer);
 }
 
 /* Votes of both followers commit; the moved high watermark is told soon, without records. */
@@ -244,18 +122,18 @@ static void votes_commit_and_the_high_watermark_is_told(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct appending appending;
-    append_start(f, &appending, -1);
+    appending_start(f, &appending, -1);
     simulated_executor_run_until_idle(f->executor);
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
-    name(f, &fetching, 1, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, id, 1);
+    follower_name(f, &fetching, 1, partition_leader_epoch(follower_orders(f)));
     exchange_start(f, &fetching.exchange);
     simulated_executor_run_for(f->executor, 1);
     assert_int_equal(appending.done, 0);
 
-    partition_replica_progress(orders(f), 3, epoch_of(f, 3), 1, 1, 0);
+    partition_replica_progress(follower_orders(f), 3, follower_epoch_of(f, 3), 1, 1, 0);
     simulated_executor_run_for(f->executor, 3);
 
     assert_int_equal(appending.append.error, ERROR_NONE);
@@ -263,7 +141,7 @@ static void votes_commit_and_the_high_watermark_is_told(void **state)
     assert_int_equal(answer->topics_count, 1);
     assert_int_equal(answer->topics[0].partitions[0].high_watermark, 1);
     assert_int_equal(answer->topics[0].partitions[0].records.data.size, 0);
-    end(&fetching);
+    follower_end(&fetching);
     buffer_unref(appending.batch);
 }
 
@@ -273,35 +151,35 @@ static void records_are_sent_again_only_to_one_that_forgot(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
-    int32_t id = session_begin(f, 0, -1); /* Which carried the record. */
+    orders_append(f);
+    int32_t id = follower_session_begin(f, 0, -1); /* Which carried the record. */
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
-    name(f, &fetching, 0, -1);
+    follower_begin(f, &fetching, id, 1);
+    follower_name(f, &fetching, 0, -1);
     fetching.body->max_wait_ms = 0;
-    assert_int_equal(run(f, &fetching)->topics_count, 0);
-    end(&fetching);
+    assert_int_equal(follower_run(f, &fetching)->topics_count, 0);
+    follower_end(&fetching);
 
     int32_t index = 0;
-    begin(f, &fetching, id, 2);
-    name(f, &fetching, 0, -1);
+    follower_begin(f, &fetching, id, 2);
+    follower_name(f, &fetching, 0, -1);
     fetching.forgotten = (struct replica_fetch_request_forgotten_topic){
         .topic_id = fetching.topic.topic_id, .partitions = &index, .partitions_count = 1};
     fetching.body->forgotten = &fetching.forgotten;
     fetching.body->forgotten_count = 1;
-    const struct replica_fetch_response *answer = run(f, &fetching);
+    const struct replica_fetch_response *answer = follower_run(f, &fetching);
 
     assert_int_equal(answer->topics_count, 1);
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* How far node 2's vote goes, by the high watermark once everybody else has voted for all. */
 static int64_t vote_of_node_2(struct broker_fixture *f)
 {
     struct partition_offsets offsets;
-    partition_replica_progress(orders(f), 3, epoch_of(f, 3), 3, 3, 0);
-    assert_int_equal(partition_offsets(orders(f), &offsets), ERROR_NONE);
+    partition_replica_progress(follower_orders(f), 3, follower_epoch_of(f, 3), 3, 3, 0);
+    assert_int_equal(partition_offsets(follower_orders(f), &offsets), ERROR_NONE);
     return offsets.high_watermark;
 }
 
@@ -310,30 +188,30 @@ static void one_that_asks_ahead_votes_for_what_it_has(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
-    append(f);
-    int32_t id = session_begin(f, 0, -1); /* Which carried both records. */
-    append(f);
+    orders_append(f);
+    orders_append(f);
+    int32_t id = follower_session_begin(f, 0, -1); /* Which carried both records. */
+    orders_append(f);
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
-    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, id, 1);
+    follower_name(f, &fetching, 2, partition_leader_epoch(follower_orders(f)));
     fetching.partition.end_offset = 1;
-    const struct replica_fetch_response *answer = run(f, &fetching);
+    const struct replica_fetch_response *answer = follower_run(f, &fetching);
 
     assert_int_equal(answer->topics_count, 1);
     assert_true(answer->topics[0].partitions[0].records.data.size > 0);
     assert_int_equal(vote_of_node_2(f), 1);
-    end(&fetching);
+    follower_end(&fetching);
 
     /* The rest is on its way to it: now it only votes. */
-    begin(f, &fetching, id, 2);
-    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, id, 2);
+    follower_name(f, &fetching, 2, partition_leader_epoch(follower_orders(f)));
     fetching.body->max_wait_ms = 0;
-    answer = run(f, &fetching);
+    answer = follower_run(f, &fetching);
     assert_true(answer->topics_count == 0 ||
                 answer->topics[0].partitions[0].records.data.size == 0);
     assert_int_equal(vote_of_node_2(f), 2);
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* Nothing was sent to it in this session: what lies between its end and its place is unknown, and
@@ -342,23 +220,23 @@ static void one_that_asks_ahead_of_nothing_is_refused(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
-    append(f);
-    append(f);
+    orders_append(f);
+    orders_append(f);
+    orders_append(f);
     struct fetching fetching;
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 2, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 2, partition_leader_epoch(follower_orders(f)));
     fetching.partition.end_offset = 1;
-    const struct replica_fetch_response *answer = run(f, &fetching);
+    const struct replica_fetch_response *answer = follower_run(f, &fetching);
     assert_kafka_error(answer->topics[0].partitions[0].error_code, ERROR_UNKNOWN_LEADER_EPOCH);
     assert_int_equal(vote_of_node_2(f), 0);
-    end(&fetching);
+    follower_end(&fetching);
 
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 1, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 1, partition_leader_epoch(follower_orders(f)));
     fetching.partition.end_offset = 2;
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_INVALID_REQUEST);
-    end(&fetching);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_INVALID_REQUEST);
+    follower_end(&fetching);
 }
 
 /* A follower whose log parts from ours is told where, and gets nothing. */
@@ -366,18 +244,18 @@ static void a_log_that_parts_is_told_where(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
+    orders_append(f);
     struct fetching fetching;
-    begin(f, &fetching, 0, 0);
-    name(f, &fetching, 7, partition_leader_epoch(orders(f)));
+    follower_begin(f, &fetching, 0, 0);
+    follower_name(f, &fetching, 7, partition_leader_epoch(follower_orders(f)));
 
-    const struct replica_fetch_response *answer = run(f, &fetching);
+    const struct replica_fetch_response *answer = follower_run(f, &fetching);
 
     const struct replica_fetch_response_replica_partition *got = &answer->topics[0].partitions[0];
-    assert_int_equal(got->diverging_epoch, partition_leader_epoch(orders(f)));
+    assert_int_equal(got->diverging_epoch, partition_leader_epoch(follower_orders(f)));
     assert_int_equal(got->diverging_end_offset, 1);
     assert_int_equal(got->records.data.size, 0);
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* What a leader is asked in another epoch, or of another topic, it refuses, partition by partition.
@@ -397,15 +275,15 @@ static void other_epochs_and_topics_are_refused(void **state)
                  {0, 1, false, ERROR_NOT_LEADER_OR_FOLLOWER}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fetching fetching;
-        begin(f, &fetching, 0, 0);
-        name(f, &fetching, 0, -1);
+        follower_begin(f, &fetching, 0, 0);
+        follower_name(f, &fetching, 0, -1);
         fetching.partition.leader_epoch += cases[i].epoch;
         fetching.partition.partition_index = cases[i].index;
         fetching.topic.topic_id.bytes[3] ^= cases[i].other_topic;
-        const struct replica_fetch_response *answer = run(f, &fetching);
+        const struct replica_fetch_response *answer = follower_run(f, &fetching);
         assert_int_equal(answer->topics_count, 1);
         assert_kafka_error(answer->topics[0].partitions[0].error_code, cases[i].expected);
-        end(&fetching);
+        follower_end(&fetching);
     }
 }
 
@@ -415,21 +293,21 @@ static void only_the_node_itself_speaks_for_it(void **state)
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
     struct fetching fetching;
-    begin(f, &fetching, 0, 0);
+    follower_begin(f, &fetching, 0, 0);
     fetching.body->node_id = 3;
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_CLUSTER_AUTHORIZATION_FAILED);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_CLUSTER_AUTHORIZATION_FAILED);
     assert_true(fetching.exchange.request.close_after);
-    end(&fetching);
+    follower_end(&fetching);
 
-    begin(f, &fetching, 0, 0);
+    follower_begin(f, &fetching, 0, 0);
     fetching.exchange.request.requester.peer_node_id = PEER_CLIENT;
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_CLUSTER_AUTHORIZATION_FAILED);
-    end(&fetching);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_CLUSTER_AUTHORIZATION_FAILED);
+    follower_end(&fetching);
 
-    begin(f, &fetching, 0, 0);
+    follower_begin(f, &fetching, 0, 0);
     fetching.body->node_epoch--;
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_STALE_BROKER_EPOCH);
-    end(&fetching);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_STALE_BROKER_EPOCH);
+    follower_end(&fetching);
 }
 
 /* A session is known by its id and goes on in order. */
@@ -437,23 +315,23 @@ static void a_session_goes_on_in_order(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct fetching fetching;
-    begin(f, &fetching, id + 1, 1);
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_FETCH_SESSION_ID_NOT_FOUND);
-    end(&fetching);
-    begin(f, &fetching, id, 2);
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_INVALID_FETCH_SESSION_EPOCH);
-    end(&fetching);
-    begin(f, &fetching, id, 1);
+    follower_begin(f, &fetching, id + 1, 1);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    follower_end(&fetching);
+    follower_begin(f, &fetching, id, 2);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_INVALID_FETCH_SESSION_EPOCH);
+    follower_end(&fetching);
+    follower_begin(f, &fetching, id, 1);
     fetching.body->max_wait_ms = 0;
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_NONE);
-    end(&fetching);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_NONE);
+    follower_end(&fetching);
 
-    (void)session_begin(f, 0, -1);
-    begin(f, &fetching, id, 2);
-    assert_kafka_error(run(f, &fetching)->error_code, ERROR_FETCH_SESSION_ID_NOT_FOUND);
-    end(&fetching);
+    (void)follower_session_begin(f, 0, -1);
+    follower_begin(f, &fetching, id, 2);
+    assert_kafka_error(follower_run(f, &fetching)->error_code, ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    follower_end(&fetching);
 }
 
 /* Numbers no follower would send do no harm. */
@@ -461,23 +339,23 @@ static void senseless_numbers_do_no_harm(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
+    orders_append(f);
     const int64_t numbers[] = {INT64_MIN, -1, 0, 1, 2, INT64_MAX};
     enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
     for (size_t i = 0; i < NUMBERS * NUMBERS * NUMBERS; i++) {
         struct fetching fetching;
-        begin(f, &fetching, 0, 0);
-        name(f, &fetching, numbers[i % NUMBERS], (int32_t)numbers[i / NUMBERS % NUMBERS]);
+        follower_begin(f, &fetching, 0, 0);
+        follower_name(f, &fetching, numbers[i % NUMBERS], (int32_t)numbers[i / NUMBERS % NUMBERS]);
         fetching.partition.synced_offset = numbers[i / NUMBERS / NUMBERS];
         fetching.partition.log_start_offset = numbers[i / NUMBERS / NUMBERS];
         fetching.partition.high_watermark = numbers[i / NUMBERS % NUMBERS];
         fetching.partition.max_bytes = (int32_t)numbers[i % NUMBERS];
         fetching.body->max_bytes = (int32_t)numbers[i / NUMBERS % NUMBERS];
         fetching.body->max_wait_ms = (int32_t)numbers[i % NUMBERS];
-        (void)run(f, &fetching);
-        end(&fetching);
+        (void)follower_run(f, &fetching);
+        follower_end(&fetching);
     }
-    assert_int_equal(partition_role(orders(f)), PARTITION_LEADER);
+    assert_int_equal(partition_role(follower_orders(f)), PARTITION_LEADER);
 }
 
 /* A topic deleted while its replicas wait: they hear of it, and nothing holds it. */
@@ -485,9 +363,9 @@ static void a_deleted_topic_is_told(void **state)
 {
     struct broker_fixture *f = *state;
     const struct catalog_topic *topic = fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
+    follower_begin(f, &fetching, id, 1);
     exchange_start(f, &fetching.exchange);
     struct catalog_command command = {.kind = CATALOG_TOPIC_DELETE, .topic_id = topic->id};
     assert_int_equal(fixture_propose(f, &command).error, ERROR_NONE);
@@ -497,7 +375,7 @@ static void a_deleted_topic_is_told(void **state)
     const struct replica_fetch_response *answer = exchange_answer(&fetching.exchange);
     assert_int_equal(answer->topics_count, 1);
     assert_kafka_error(answer->topics[0].partitions[0].error_code, ERROR_UNKNOWN_TOPIC_ID);
-    end(&fetching);
+    follower_end(&fetching);
 }
 
 /* A connection that goes takes its request along; the session's next life begins anew. */
@@ -505,9 +383,9 @@ static void a_lost_connection_ends_the_wait(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    int32_t id = session_begin(f, 0, -1);
+    int32_t id = follower_session_begin(f, 0, -1);
     struct fetching fetching;
-    begin(f, &fetching, id, 1);
+    follower_begin(f, &fetching, id, 1);
     exchange_start(f, &fetching.exchange);
 
     request_cancel(&fetching.exchange.request);
@@ -515,9 +393,9 @@ static void a_lost_connection_ends_the_wait(void **state)
 
     assert_int_equal(fetching.exchange.done, 1);
     assert_null(exchange_answer(&fetching.exchange));
-    end(&fetching);
-    append(f);
-    (void)session_begin(f, 0, -1);
+    follower_end(&fetching);
+    orders_append(f);
+    (void)follower_session_begin(f, 0, -1);
 }
 
 /* Memory refused at any point: an answer or a closed connection, and nothing kept. */
@@ -525,19 +403,19 @@ static void refused_memory_closes_the_connection_at_worst(void **state)
 {
     struct broker_fixture *f = *state;
     fixture_replicated_topic(f, "orders");
-    append(f);
+    orders_append(f);
     const void *answer = NULL;
     for (long countdown = 0; answer == NULL; countdown++) {
         struct fetching fetching;
-        begin(f, &fetching, 0, 0);
-        name(f, &fetching, 0, -1);
+        follower_begin(f, &fetching, 0, 0);
+        follower_name(f, &fetching, 0, -1);
         exchange_encode(&fetching.exchange);
         memory_fault_arm(countdown);
         handle_start(&fetching.exchange.request);
         simulated_executor_run_until_idle(f->executor);
         memory_fault_arm(-1);
         answer = exchange_answer(&fetching.exchange);
-        end(&fetching);
+        follower_end(&fetching);
         assert_true(countdown < 100);
     }
 }
