@@ -185,22 +185,14 @@ static bool epoch_begin(struct lane *lane)
 
 /* ---- the lane ---- */
 
-static void count_node(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    ++*(uint32_t *)context;
-}
-
 static void retry_due(struct timer *timer);
 
 enum error lane_of(struct tree *tree, struct inode *inode, struct lane **ret_lane)
 {
-    uint32_t nodes = 0;
     if (inode_topic(tree, inode) == NULL)
         return ERROR_STALE; /* Deleted: there is nobody to wait for. */
     if (inode->lane == NULL) {
-        catalog_node_each(tree->broker->catalog, count_node, &nodes);
-        if (nodes > 1 || inode_replica(tree, inode) == NULL) {
+        if (catalog_node_count(tree->broker->catalog) > 1 || inode_replica(tree, inode) == NULL) {
             inode->lane = memory_allocate(sizeof *inode->lane);
             if (inode->lane == NULL)
                 return ERROR_OUT_OF_MEMORY;

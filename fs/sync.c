@@ -65,15 +65,11 @@ static void sync_retry_due(struct timer *timer)
 /* Looks where things stand; asks for a sync and waits when more is owed. Inside the monitor. */
 static void sync_step(struct sync_op *sync)
 {
-    struct log *log;
-    struct partition_offsets offsets;
+    bool durable = false;
     enum error error = partition_deleted(sync->partition) ? ERROR_STALE : ERROR_NONE;
     if (error == ERROR_NONE)
-        error = partition_log(sync->partition, &log);
-    if (error == ERROR_NONE)
-        error = partition_offsets(sync->partition, &offsets);
-    if (error == ERROR_NONE && offsets.high_watermark >= sync->offset &&
-        log_synced_offset(log) >= sync->offset) {
+        error = partition_is_durable(sync->partition, sync->offset, &durable);
+    if (durable) {
         sync_finish(sync, ERROR_NONE);
         return;
     }

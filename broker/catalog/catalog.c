@@ -101,6 +101,11 @@ uint32_t catalog_partition_count(const struct catalog *catalog)
     return catalog->image->partition_count;
 }
 
+uint32_t catalog_node_count(const struct catalog *catalog)
+{
+    return catalog->image->nodes.count;
+}
+
 const struct catalog_node *catalog_node_find(const struct catalog *catalog, int32_t id)
 {
     return image_node_find(catalog->image, id);

@@ -90,6 +90,8 @@ uint32_t catalog_min_insync_replicas(const struct catalog *catalog,
                                      const struct catalog_topic *topic, uint32_t replica_count);
 uint32_t catalog_topic_count(const struct catalog *catalog);
 uint32_t catalog_partition_count(const struct catalog *catalog);
+/* All that are registered, fenced ones too: as many as catalog_node_each goes through. */
+uint32_t catalog_node_count(const struct catalog *catalog);
 const struct catalog_node *catalog_node_find(const struct catalog *catalog, int32_t id);
 void catalog_node_each(const struct catalog *catalog,
                        void (*each)(void *context, const struct catalog_node *node), void *context);

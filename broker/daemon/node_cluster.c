@@ -43,18 +43,11 @@ static void member_add(void *context, const struct catalog_node *node)
     fill->failed = fill->failed || member->host.data == NULL;
 }
 
-static void node_count(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    (*(uint32_t *)context)++;
-}
-
 /* The registered nodes know more than the founders did. */
 static enum error members_from_catalog(struct node *node, struct arena *arena,
                                        struct cluster_query_response *response)
 {
-    uint32_t count = 0;
-    catalog_node_each(node->catalog, node_count, &count);
+    uint32_t count = catalog_node_count(node->catalog);
     if (count == 0)
         return ERROR_NONE;
     struct member_fill fill = {.arena = arena, .response = response, .capacity = count};

@@ -8,15 +8,8 @@
 struct told_members {
     struct request *request;
     struct cluster_query_response *response;
-    uint32_t capacity;
     bool refused;
 };
-
-static void count_member(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    ((struct told_members *)context)->capacity++;
-}
 
 static void tell_member(void *context, const struct catalog_node *node)
 {
@@ -37,9 +30,8 @@ static enum error query_catalog(struct request *request, struct cluster_query_re
     const struct broker *broker = request->broker;
     const struct catalog_node *self = catalog_node_find(broker->catalog, broker->node_id);
     struct told_members members = {.request = request, .response = response};
-    catalog_node_each(broker->catalog, count_member, &members);
-    response->members =
-        arena_allocate_array(&request->arena, members.capacity, sizeof *response->members);
+    response->members = arena_allocate_array(&request->arena, catalog_node_count(broker->catalog),
+                                             sizeof *response->members);
     if (response->members == NULL)
         return ERROR_OUT_OF_MEMORY;
     catalog_node_each(broker->catalog, tell_member, &members);

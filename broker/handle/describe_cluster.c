@@ -16,16 +16,8 @@ struct nodes {
     struct request *request;
     struct describe_cluster_response_describe_cluster_broker *answers;
     uint32_t count;
-    uint32_t capacity;
     bool refused;
 };
-
-static void count_node(void *context, const struct catalog_node *node)
-{
-    struct nodes *nodes = context;
-    (void)node;
-    nodes->capacity++;
-}
 
 /* This node answers with the address of the listener that the request came in on. */
 static void fill_node(void *context, const struct catalog_node *node)
@@ -80,8 +72,8 @@ void handle_describe_cluster(struct request *request)
     struct uuid id = catalog_cluster_id(request->broker->catalog);
     uuid_to_text(&id, cluster_id);
     struct nodes nodes = {.request = request};
-    catalog_node_each(request->broker->catalog, count_node, &nodes);
-    nodes.answers = arena_allocate_array(&request->arena, nodes.capacity, sizeof *nodes.answers);
+    uint32_t capacity = catalog_node_count(request->broker->catalog);
+    nodes.answers = arena_allocate_array(&request->arena, capacity, sizeof *nodes.answers);
     response->cluster_id = arena_copy(&request->arena, slice_of(cluster_id));
     if (nodes.answers == NULL || response->cluster_id.data == NULL) {
         request_fail(request);

@@ -177,17 +177,9 @@ static void fill_node(void *context, const struct catalog_node *node)
         fill->failed || answer->host.data == NULL || (racked && answer->rack.data == NULL);
 }
 
-static void count_node(void *context, const struct catalog_node *node)
-{
-    uint32_t *count = context;
-    (void)node;
-    (*count)++;
-}
-
 static bool fill_nodes(struct request *request, struct metadata_response *response)
 {
-    uint32_t count = 0;
-    catalog_node_each(request->broker->catalog, count_node, &count);
+    uint32_t count = catalog_node_count(request->broker->catalog);
     response->brokers = arena_allocate_array(&request->arena, count, sizeof *response->brokers);
     if (response->brokers == NULL)
         return false;

@@ -9,15 +9,8 @@
 struct told_nodes {
     struct request *request;
     struct node_heartbeat_response *response;
-    uint32_t capacity;
     bool refused;
 };
-
-static void count_node(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    ((struct told_nodes *)context)->capacity++;
-}
 
 static void tell_node(void *context, const struct catalog_node *node)
 {
@@ -41,9 +34,8 @@ static bool tell_nodes(struct request *request, struct node_heartbeat_response *
 {
     const struct catalog *catalog = request->broker->catalog;
     struct told_nodes nodes = {.request = request, .response = response};
-    catalog_node_each(catalog, count_node, &nodes);
     response->nodes =
-        arena_allocate_array(&request->arena, nodes.capacity, sizeof *response->nodes);
+        arena_allocate_array(&request->arena, catalog_node_count(catalog), sizeof *response->nodes);
     if (response->nodes == NULL)
         return false;
     catalog_node_each(catalog, tell_node, &nodes);

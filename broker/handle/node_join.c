@@ -13,15 +13,8 @@ struct node_join {
 struct told_members {
     struct request *request;
     struct node_join_response *response;
-    uint32_t capacity;
     bool refused;
 };
-
-static void count_member(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    ((struct told_members *)context)->capacity++;
-}
 
 static void tell_member(void *context, const struct catalog_node *node)
 {
@@ -39,9 +32,8 @@ static bool tell_members(struct request *request, struct node_join_response *res
 {
     const struct catalog *catalog = request->broker->catalog;
     struct told_members members = {.request = request, .response = response};
-    catalog_node_each(catalog, count_member, &members);
-    response->members =
-        arena_allocate_array(&request->arena, members.capacity, sizeof *response->members);
+    response->members = arena_allocate_array(&request->arena, catalog_node_count(catalog),
+                                             sizeof *response->members);
     if (response->members == NULL)
         return false;
     catalog_node_each(catalog, tell_member, &members);

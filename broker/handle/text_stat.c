@@ -192,15 +192,11 @@ static void sync_end(struct text_sync *sync, enum error error)
 
 static void sync_step(struct text_sync *sync)
 {
-    struct log *log;
-    struct partition_offsets offsets;
+    bool durable = false;
     enum error error = partition_check_leader(sync->partition, -1);
     if (error == ERROR_NONE)
-        error = partition_log(sync->partition, &log);
-    if (error == ERROR_NONE)
-        error = partition_offsets(sync->partition, &offsets);
-    if (error == ERROR_NONE && offsets.high_watermark >= sync->offset &&
-        log_synced_offset(log) >= sync->offset) {
+        error = partition_is_durable(sync->partition, sync->offset, &durable);
+    if (durable) {
         sync_end(sync, ERROR_NONE);
         return;
     }

@@ -72,6 +72,15 @@ enum error partition_offsets(struct partition *partition, struct partition_offse
     return ERROR_NONE;
 }
 
+enum error partition_is_durable(struct partition *partition, int64_t offset, bool *ret_durable)
+{
+    enum error error = partition_open(partition, NULL);
+    if (error == ERROR_NONE)
+        *ret_durable =
+            partition->high_watermark >= offset && log_synced_offset(partition->log) >= offset;
+    return error;
+}
+
 enum error partition_read_local(struct partition *partition, int64_t offset, size_t max_bytes,
                                 bool at_least_one, struct log_slice *ret_slice,
                                 struct partition_offsets *ret_offsets)

@@ -153,6 +153,10 @@ void partition_wait_remove(struct partition_wait *wait);
  * far it came. STORAGE after a failed sync: it is final. */
 enum error partition_sync(struct partition *partition);
 
+/* What fsync(2) waits for: whether every record below `offset` is below the high watermark and on
+ * this node's stable storage. */
+enum error partition_is_durable(struct partition *partition, int64_t offset, bool *ret_durable);
+
 /* False: the first use has to open it, which reads files. True where there is none to open. */
 bool partition_is_open(struct partition *partition);
 

@@ -64,6 +64,31 @@ static void a_removed_wait_does_not_wake(void **state)
     fixture_append_done(&append);
 }
 
+/* With durability `replicated` a record is committed before it is on stable storage: fsync(2) goes
+ * on waiting until a sync of its own has ended. */
+static void committed_records_are_durable_after_their_sync(void **state)
+{
+    struct partition_fixture *f = *state;
+    f->config.durability = PARTITION_REPLICATED;
+    struct partition *partition = fixture_assign(f, "orders", 1, 0);
+    struct fixture_append append;
+    fixture_append_start(partition, &append, 1, -1, 0);
+    fixture_run_tasks(f);
+    assert_int_equal(fixture_high_watermark(partition), 1);
+    bool durable = true;
+    assert_int_equal(partition_is_durable(partition, 1, &durable), ERROR_NONE);
+    assert_false(durable);
+
+    assert_int_equal(partition_sync(partition), ERROR_NONE);
+    fixture_run(f);
+
+    assert_int_equal(partition_is_durable(partition, 1, &durable), ERROR_NONE);
+    assert_true(durable);
+    assert_int_equal(partition_is_durable(partition, 2, &durable), ERROR_NONE);
+    assert_false(durable);
+    fixture_append_done(&append);
+}
+
 /* Deletion wakes whoever waits, and everybody who holds the partition hears of it. */
 static void a_deleted_partition_answers_so(void **state)
 {
@@ -191,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_wait_wakes_when_the_high_watermark_moves),
         TEST(a_removed_wait_does_not_wake),
+        TEST(committed_records_are_durable_after_their_sync),
         TEST(a_deleted_partition_answers_so),
         TEST(another_leader_epoch_is_refused),
         TEST(a_read_ends_at_the_high_watermark),

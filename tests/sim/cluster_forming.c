@@ -46,12 +46,6 @@ struct member_fill {
     struct cluster_query_response *response;
 };
 
-static void node_count(void *context, const struct catalog_node *node)
-{
-    (void)node;
-    (*(uint32_t *)context)++;
-}
-
 static void member_add(void *context, const struct catalog_node *node)
 {
     struct member_fill *fill = context;
@@ -73,12 +67,11 @@ static enum error query_answered(struct formation *formation, struct arena *aren
 {
     (void)peer_node_id;
     struct cluster_node *node = container_of(formation, struct cluster_node, formation);
-    uint32_t count = 0;
     enum error error = bootstrap_answer(&node->founding, node->list_hash, arena, ret_response);
     if (error != ERROR_NONE || !node->founding.agreed)
         return error;
     ret_response->leader_id = quorum_leader_id(&node->quorum.quorum);
-    catalog_node_each(node->catalog, node_count, &count);
+    uint32_t count = catalog_node_count(node->catalog);
     if (count == 0 || (node->founding.founder &&
                        founding_member_of(&node->founding, &request->node_uuid) != NULL))
         return ERROR_NONE;
