@@ -14,7 +14,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkgconf python3 fuse3 libfuse3-d
     libraft-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libssl-dev libjansson-dev
     uthash-dev libisal-dev kcat procps)
 test_packages=(attr ca-certificates ccache clang clang-tidy curl e2fsprogs git iproute2 less
-    libcmocka-dev libfaketime librdkafka-dev llvm make nftables python3-venv rsync strace tar
+    libcmocka-dev libfaketime librdkafka-dev llvm make nftables patch python3-venv rsync strace tar
     util-linux)
 
 refuse() {

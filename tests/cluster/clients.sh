@@ -62,8 +62,12 @@ writer_begin() {
     MOUNT=$(mount_of "$1") start_file_writer files "$2" "$3"
 }
 
+# Where the leader's mount is: a node that lost its disk has another id than its directory here.
 partition_file() {
-    echo "$(mount_of "$(leader_of "$1" "$2")")/$1/$2"
+    local leader host
+    leader=$(leader_of "$1" "$2")
+    host=$(cat "$(mount_of "$(living)")/.brokers/$leader/host")
+    echo "$(mount_of "${host##*.}")/$1/$2"
 }
 
 clients_begin() {
