@@ -17,9 +17,13 @@ struct session {
     int64_t heard_ms;           /* The last heartbeat, or when this was made. */
     int64_t unreachable_due_ms; /* 0: not reported. */
     int64_t away_since_ms;      /* Since it is fenced; 0: it is not. */
+    int64_t away_index; /* Applied here when that was seen: what it must have to serve again. */
     bool was_registered;
     int64_t left_ms; /* Since it is not registered; 0: it is. */
     int64_t applied_index;
+    int64_t owed_index;     /* What an answer told it, and it is to apply in a session. */
+    int64_t owed_since_ms;  /* Told then, or it has applied something since. */
+    bool stands_still;      /* Reported. */
     int64_t shutdown_index; /* What the others must have applied before it may go; 0: not asked. */
     bool deciding;          /* A command about it is on its way. */
     bool returned;          /* Was unfenced: its preferred leaderships wait for it to catch up. */

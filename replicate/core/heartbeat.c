@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Beats: one at a time, to whoever leads, each with what follows from its answer.
  *
- *   beat -> (call) -> answered -> lease until sent + 0.8 * session timeout
+ *   beat -> (call) -> answered -> its news applied -> lease until sent + 0.8 * session timeout
  *     ^                  |
  *     '---- interval ----'   sooner: a new leader, nobody answered, a shutdown waits
  */
@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "handle/cluster_view.h"
 #include "handle/membership.h"
+#include "replicate/core/lease.h"
 #include "wire/api_node_heartbeat.h"
 
 #include <stdio.h>
@@ -30,7 +31,7 @@ struct heartbeat {
     int64_t epoch; /* -1: not registered, no beats. */
     struct timer beat_timer;
     struct timer lease_timer;
-    int64_t lease_until_ms;
+    struct lease lease;
     bool lease_told; /* What the owner was told last. */
     bool fenced;
     int64_t nodes_asked_ms;
@@ -69,6 +70,15 @@ static void beat_in(struct heartbeat *heartbeat, int64_t delay_ms)
 
 /* ---- what the answers come to ---- */
 
+static int64_t lease_until_ms(const struct heartbeat *heartbeat)
+{
+    int64_t from_ms =
+        lease_from_ms(&heartbeat->lease, catalog_applied_index(heartbeat->options.catalog));
+    return from_ms == LEASE_NONE
+               ? 0
+               : from_ms + heartbeat->options.session_timeout_ms * LEASE_PERCENT / 100;
+}
+
 static void tell_lease(struct heartbeat *heartbeat)
 {
     bool held = heartbeat_lease_held(heartbeat);
@@ -77,7 +87,7 @@ static void tell_lease(struct heartbeat *heartbeat)
         return;
     if (held)
         executor_timer_start(heartbeat->options.executor, &heartbeat->lease_timer,
-                             heartbeat->lease_until_ms - now_ms(heartbeat));
+                             lease_until_ms(heartbeat) - now_ms(heartbeat));
     if (held == heartbeat->lease_told)
         return;
     heartbeat->lease_told = held;
@@ -117,7 +127,7 @@ static void registration_lost(struct heartbeat *heartbeat, enum error error)
 {
     struct heartbeat_events *events = heartbeat->options.events;
     heartbeat->epoch = -1;
-    heartbeat->lease_until_ms = 0;
+    lease_init(&heartbeat->lease);
     executor_timer_stop(heartbeat->options.executor, &heartbeat->beat_timer);
     tell_lease(heartbeat);
     tell_fenced(heartbeat, true);
@@ -147,6 +157,25 @@ static int64_t next_ms(const struct heartbeat *heartbeat)
     return sooner_ms < interval_ms ? sooner_ms : interval_ms;
 }
 
+/* Whoever was away may have lost what it led: it hears of that before it serves. */
+static void take_opinion(struct heartbeat *heartbeat, const struct membership_answer *answer)
+{
+    heartbeat->shutdown_heard_ms = now_ms(heartbeat);
+    bool doubted = now_ms(heartbeat) < heartbeat->doubt_until_ms;
+    if (answer->fenced)
+        lease_init(&heartbeat->lease);
+    else if (!doubted)
+        lease_answered(&heartbeat->lease, heartbeat->sent_ms, heartbeat->answered_index,
+                       catalog_applied_index(heartbeat->options.catalog));
+    bool settled = answer->fenced || heartbeat_lease_held(heartbeat);
+    if (settled)
+        tell_fenced(heartbeat, answer->fenced);
+    beat_in(heartbeat, settled ? next_ms(heartbeat) : retry_ms(heartbeat));
+    tell_lease(heartbeat);
+    if (answer->should_shutdown)
+        shutdown_end(heartbeat, ERROR_NONE);
+}
+
 static void take_answer(struct heartbeat *heartbeat, const struct membership_answer *answer)
 {
     if (heartbeat->sent_epoch != heartbeat->epoch) {
@@ -155,23 +184,7 @@ static void take_answer(struct heartbeat *heartbeat, const struct membership_ans
     }
     switch (answer->error) {
     case ERROR_NONE:
-        heartbeat->shutdown_heard_ms = now_ms(heartbeat);
-        /* Whoever was away may have lost what it led: it hears of that first. */
-        if (now_ms(heartbeat) < heartbeat->doubt_until_ms ||
-            (!heartbeat_lease_held(heartbeat) &&
-             catalog_applied_index(heartbeat->options.catalog) < heartbeat->answered_index)) {
-            beat_in(heartbeat, retry_ms(heartbeat));
-            return;
-        }
-        heartbeat->lease_until_ms =
-            answer->fenced
-                ? 0
-                : heartbeat->sent_ms + heartbeat->options.session_timeout_ms * LEASE_PERCENT / 100;
-        tell_fenced(heartbeat, answer->fenced);
-        beat_in(heartbeat, next_ms(heartbeat));
-        tell_lease(heartbeat);
-        if (answer->should_shutdown)
-            shutdown_end(heartbeat, ERROR_NONE);
+        take_opinion(heartbeat, answer);
         return;
     case ERROR_STALE_BROKER_EPOCH:
     case ERROR_BROKER_ID_NOT_REGISTERED:
@@ -265,7 +278,7 @@ static void doubt_after_a_pause(struct heartbeat *heartbeat)
         pause_ms < half_session_ms)
         return;
     heartbeat->doubt_until_ms = now_ms(heartbeat) + half_session_ms;
-    heartbeat->lease_until_ms = 0;
+    lease_init(&heartbeat->lease);
     tell_lease(heartbeat);
 }
 
@@ -412,6 +425,7 @@ enum error heartbeat_new(const struct heartbeat_options *options, struct heartbe
     heartbeat->epoch = -1;
     heartbeat->fenced = true;
     heartbeat->hinted_leader_id = -1;
+    lease_init(&heartbeat->lease);
     heartbeat->nodes_asked_ms = executor_monotonic_ms(options->executor) - NODES_INTERVAL_MS;
     heartbeat->beat_timer.fire = beat;
     heartbeat->lease_timer.fire = lease_timer_fired;
@@ -435,7 +449,7 @@ void heartbeat_start(struct heartbeat *heartbeat, int64_t epoch)
 
 bool heartbeat_lease_held(const struct heartbeat *heartbeat)
 {
-    return now_ms(heartbeat) < heartbeat->lease_until_ms;
+    return now_ms(heartbeat) < lease_until_ms(heartbeat);
 }
 
 bool heartbeat_fenced(const struct heartbeat *heartbeat)

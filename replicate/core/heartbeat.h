@@ -5,6 +5,8 @@
  *   sent ........ answered ------ lease ------> sent + 0.8 * session timeout
  *   the controller fences this node no sooner than heard + session timeout, and heard >= sent
  *
+ * A beat counts once this node has applied what its answer says the controller had (lease.h).
+ *
  * The lease bounds how long a leader cut off from the controller goes on acknowledging (invariant
  * 16); nothing is correct because of it alone. Inside the monitor. */
 #ifndef REPLICATE_CORE_HEARTBEAT_H

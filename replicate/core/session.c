@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is alive, as far as the controller hears:
  *
- *   heartbeat: caught up --NODE_FENCE off--> serves --silent, refused--> NODE_FENCE on
+ *   heartbeat: caught up --NODE_FENCE off--> serves --silent, refused, its log stands still-->
+ *                                                                                NODE_FENCE on
  *              wants to stop --NODE_SHUTDOWN--> all others know --NODE_FENCE on, may go
  *
  * Each proposal carries the registration's epoch, so that it cannot meet a later incarnation. */
@@ -55,6 +56,20 @@ static int64_t silent_due_ms(const struct controller *controller, const struct s
     if (session->unreachable_due_ms > 0 && session->unreachable_due_ms < due_ms)
         due_ms = session->unreachable_due_ms;
     return due_ms;
+}
+
+/* A node that is heard and does not get on with the log has no lease (lease.h): others are to lead.
+ * One that is slow is waited for, since it gets on. */
+static bool is_behind(const struct session *session)
+{
+    return session->applied_index < session->owed_index;
+}
+
+static int64_t fence_due_ms(const struct controller *controller, const struct session *session)
+{
+    int64_t due_ms = silent_due_ms(controller, session);
+    int64_t owed_due_ms = session->owed_since_ms + controller->options.session_timeout_ms;
+    return is_behind(session) && owed_due_ms < due_ms ? owed_due_ms : due_ms;
 }
 
 /* Later than needed never; sooner does no harm. */
@@ -128,18 +143,22 @@ static void follow_node(void *context, const struct catalog_node *node)
     if (session->epoch != node->epoch) {
         bool deciding = session->deciding;
         int64_t away_since_ms = session->away_since_ms;
+        int64_t away_index = session->away_index;
         *session = (struct session){.node_id = node->id,
                                     .hh = session->hh,
                                     .epoch = node->epoch,
                                     .heard_ms = now_ms,
                                     .applied_index = -1,
+                                    .owed_index = -1,
                                     .deciding = deciding,
-                                    .away_since_ms = away_since_ms};
+                                    .away_since_ms = away_since_ms,
+                                    .away_index = away_index};
     }
     session->was_registered = true;
     session->left_ms = 0;
     if (node->fenced && session->away_since_ms == 0) {
         session->away_since_ms = now_ms;
+        session->away_index = catalog_applied_index(controller->options.catalog);
     } else if (!node->fenced && session->away_since_ms != 0) {
         session->away_since_ms = 0;
         session->returned = true;
@@ -147,7 +166,7 @@ static void follow_node(void *context, const struct catalog_node *node)
     }
     if (!node->draining)
         session->drained = false;
-    timer_at(controller, silent_due_ms(controller, session));
+    timer_at(controller, fence_due_ms(controller, session));
 }
 
 void sessions_follow(struct controller *controller)
@@ -188,7 +207,7 @@ void sessions_begin(struct controller *controller)
         bool lost_leader = session->node_id == controller->last_leader_id;
         session->heard_ms = now_ms - (lost_leader ? controller->options.session_timeout_ms / 2 : 0);
         session->unreachable_due_ms = 0;
-        session->applied_index = -1;
+        session->applied_index = session->owed_index = -1;
         session->shutdown_index = 0;
     }
     sessions_follow(controller);
@@ -212,9 +231,33 @@ static void forgive_pause(struct controller *controller, int64_t now_ms)
         session->heard_ms += late_ms;
         if (session->heard_ms > now_ms)
             session->heard_ms = now_ms;
+        session->owed_since_ms += late_ms;
+        if (session->owed_since_ms > now_ms)
+            session->owed_since_ms = now_ms;
         if (session->unreachable_due_ms > 0)
             session->unreachable_due_ms += late_ms;
     }
+}
+
+/* The operator's line: that it is fenced is told like of any other, why only here. */
+static void report_standstill(struct controller *controller, struct session *session,
+                              int64_t now_ms)
+{
+    if (session->stands_still || silent_due_ms(controller, session) <= now_ms)
+        return;
+    session->stands_still = true;
+    char subject[32];
+    snprintf(subject, sizeof subject, "node=%d", session->node_id);
+    report(
+        REPORT_WARNING, "node_stands_still", subject,
+        "applied=%lld controller_applied=%lld for_ms=%lld do=\"look at its disk: it is heard, but "
+        "does not follow the metadata log\"",
+        (long long)session->applied_index, (long long)session->owed_index,
+        (long long)(now_ms - session->owed_since_ms));
+    if (controller->options.view != NULL)
+        cluster_view_note(controller->options.view,
+                          "node %d: heard, but its metadata log stands still at index %lld",
+                          session->node_id, (long long)session->applied_index);
 }
 
 void session_timer_fired(struct timer *timer)
@@ -230,10 +273,12 @@ void session_timer_fired(struct timer *timer)
             catalog_node_find(controller->options.catalog, session->node_id);
         if (node == NULL || node->fenced || session->epoch != node->epoch)
             continue;
-        if (silent_due_ms(controller, session) <= now_ms)
+        if (fence_due_ms(controller, session) <= now_ms) {
+            report_standstill(controller, session, now_ms);
             propose_fence(controller, session, true);
+        }
         /* Also when it could not be proposed: again soon. */
-        int64_t due_ms = silent_due_ms(controller, session);
+        int64_t due_ms = fence_due_ms(controller, session);
         timer_at(controller, due_ms > now_ms ? due_ms : now_ms + CONTROLLER_UNREACHABLE_MS / 3);
     }
 }
@@ -307,6 +352,22 @@ static void tell_view(struct controller *controller, const struct node_heartbeat
     cluster_view_report(controller->options.view, request->node_id, &heard);
 }
 
+static void follow_progress(struct controller *controller, struct session *session,
+                            int64_t applied_index)
+{
+    bool moved = applied_index != session->applied_index;
+    session->applied_index = applied_index;
+    if (applied_index >= session->owed_index) {
+        session->owed_index = catalog_applied_index(controller->options.catalog);
+        session->stands_still = false;
+    } else if (!moved) {
+        return;
+    }
+    session->owed_since_ms = controller_now_ms(controller);
+    if (is_behind(session))
+        timer_at(controller, fence_due_ms(controller, session));
+}
+
 struct knowing {
     const struct controller *controller;
     const struct session *leaving;
@@ -372,7 +433,7 @@ void session_heartbeat(struct controller *controller, const struct node_heartbea
     }
     session->heard_ms = controller_now_ms(controller);
     session->unreachable_due_ms = 0;
-    session->applied_index = request->applied_index;
+    follow_progress(controller, session, request->applied_index);
     tell_view(controller, request);
     compare_images(controller, session, request);
     compare_clocks(controller, session, request);
@@ -380,7 +441,8 @@ void session_heartbeat(struct controller *controller, const struct node_heartbea
     ret_answer->fenced = node->fenced;
     if (request->wants_shutdown)
         heartbeat_shutdown_wanted(controller, session, node, ret_answer);
-    else if (node->fenced && !node->shutting_down && request->applied_index >= node->epoch)
+    else if (node->fenced && !node->shutting_down && request->applied_index >= node->epoch &&
+             request->applied_index >= session->away_index)
         propose_fence(controller, session, false);
 }
 

@@ -91,15 +91,21 @@ static struct catalog_outcome apply_all(struct cluster_fixture *cluster, struct 
     return outcome;
 }
 
-struct catalog_outcome cluster_apply(struct cluster_fixture *cluster,
-                                     const struct catalog_command *command)
+struct catalog_outcome cluster_apply_at(struct cluster_fixture *cluster,
+                                        const struct catalog_command *command, int32_t at)
 {
     uint8_t *bytes;
     size_t size;
     assert_int_equal(catalog_command_encode(command, &bytes, &size), ERROR_NONE);
     entry_append(cluster, bytes, size);
     memory_free(bytes);
-    return apply_all(cluster, &cluster->nodes[0]);
+    return apply_all(cluster, &cluster->nodes[at]);
+}
+
+struct catalog_outcome cluster_apply(struct cluster_fixture *cluster,
+                                     const struct catalog_command *command)
+{
+    return cluster_apply_at(cluster, command, 0);
 }
 
 static void proposal_committed(struct timer *timer)

@@ -82,6 +82,9 @@ void cluster_elect(struct cluster_fixture *cluster, int32_t leader_id);
 /* Puts a command into the log and applies it everywhere, at once. */
 struct catalog_outcome cluster_apply(struct cluster_fixture *cluster,
                                      const struct catalog_command *command);
+/* The same while node 0 need not follow: `at` applies it in any case. */
+struct catalog_outcome cluster_apply_at(struct cluster_fixture *cluster,
+                                        const struct catalog_command *command, int32_t at);
 
 /* Registers the node (fenced or not) at "node<id>":9092 with directory id `id`; its epoch. */
 int64_t cluster_register(struct cluster_fixture *cluster, int32_t id, bool fenced);

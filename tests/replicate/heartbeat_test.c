@@ -223,6 +223,62 @@ static void a_lost_answer_gives_no_lease(void **state)
     assert_false(heartbeat_lease_held(f->heartbeat));
 }
 
+/* A node that is heard while its log stands still may have lost what it led: its lease ends a
+ * lease's length after the first thing it does not know at the latest, and comes back with the
+ * log. */
+static void a_log_that_stands_still_ends_the_lease(void **state)
+{
+    struct fixture *f = *state;
+    struct cluster_node *node = &f->cluster.nodes[0];
+    cluster_elect(&f->cluster, 1);
+    heartbeat_start(f->heartbeat, EPOCH);
+    cluster_run_for(&f->cluster, 3000);
+    node->follows = false;
+    cluster_run_for(&f->cluster, 5000);
+    assert_true(f->lease); /* Nothing was decided meanwhile. */
+
+    struct catalog_command command = {.kind = CATALOG_NODE_DRAIN, .node_id = 2, .draining = true};
+    (void)cluster_apply_at(&f->cluster, &command, 1);
+    int64_t decided_ms = now_ms(f);
+    cluster_run_for(&f->cluster, LEASE_MS - INTERVAL_MS - 10);
+    assert_true(f->lease);
+    while (f->lease && now_ms(f) < decided_ms + 2 * SESSION_MS)
+        cluster_run_for(&f->cluster, 1);
+    assert_in_range(now_ms(f) - decided_ms, LEASE_MS - INTERVAL_MS - 10, LEASE_MS + 2);
+    assert_false(heartbeat_lease_held(f->heartbeat));
+    uint32_t heard = f->cluster.nodes[1].heard_count;
+    cluster_run_for(&f->cluster, 5000);
+    assert_false(f->lease);
+    assert_true(f->cluster.nodes[1].heard_count > heard + 10); /* Heard all the time. */
+
+    node->follows = true;
+    command.draining = false;
+    (void)cluster_apply_at(&f->cluster, &command, 1);
+    cluster_run_for(&f->cluster, 200);
+    assert_true(f->lease);
+}
+
+/* One that is always a little behind, with something decided all the time, keeps its lease. */
+static void a_log_that_lags_keeps_the_lease(void **state)
+{
+    struct fixture *f = *state;
+    struct cluster_node *node = &f->cluster.nodes[0];
+    cluster_elect(&f->cluster, 1);
+    heartbeat_start(f->heartbeat, EPOCH);
+    cluster_run_for(&f->cluster, 3000);
+    struct catalog_command command = {.kind = CATALOG_NODE_DRAIN, .node_id = 2};
+    for (int i = 0; i < 400; i++) {
+        node->follows = i % 20 == 0; /* 600 ms of 30 each behind, and then it has caught up. */
+        command.draining = !command.draining;
+        (void)cluster_apply_at(&f->cluster, &command, 1);
+        node->follows = false;
+        (void)cluster_apply_at(&f->cluster, &command, 1);
+        cluster_run_for(&f->cluster, 30);
+        assert_true(heartbeat_lease_held(f->heartbeat));
+    }
+    assert_int_equal(f->lease_count, 1);
+}
+
 /* A fenced node has no lease, and says once when that changes. */
 static void a_fenced_node_has_no_lease(void **state)
 {
@@ -502,6 +558,8 @@ int main(void)
         TEST(a_controller_that_stood_still_doubts_itself),
         TEST(the_lease_ends_with_the_answers),
         TEST(a_lost_answer_gives_no_lease),
+        TEST(a_log_that_stands_still_ends_the_lease),
+        TEST(a_log_that_lags_keeps_the_lease),
         TEST(a_fenced_node_has_no_lease),
         TEST(a_stale_epoch_stops_the_beats),
         TEST(an_unregistered_node_is_told),

@@ -57,6 +57,78 @@ static void a_silent_node_is_fenced(void **state)
     assert_false(control_fenced(control, 2));
 }
 
+static void drain(struct control *control, bool draining)
+{
+    struct catalog_command command = {
+        .kind = CATALOG_NODE_DRAIN, .node_id = 2, .draining = draining};
+    (void)cluster_apply(&control->cluster, &command);
+}
+
+/* One that is heard but does not follow the log is fenced a session after the first thing it does
+ * not know, with a line that says why; it stays fenced until it knows of that, too. */
+static void a_node_whose_log_stands_still_is_fenced(void **state)
+{
+    struct control *control = *state;
+    struct cluster_node *node = &control->cluster.nodes[1];
+    uint32_t lines = control_reports("event=node_stands_still");
+    control_live(control, 1000);
+    node->follows = false;
+    control_live(control, 3 * SESSION_MS);
+    assert_false(control_fenced(control, 1)); /* It knows everything. */
+    drain(control, true);
+    control_live(control, SESSION_MS - 100);
+    assert_false(control_fenced(control, 1));
+    control_live(control, 300);
+    assert_true(control_fenced(control, 1));
+    assert_int_equal(control_reports("event=node_stands_still"), lines + 1);
+    assert_int_equal(control_events(control, 0, "node 1: heard, but its metadata log stands"), 1);
+    control_live(control, 5 * SESSION_MS);
+    assert_true(control_fenced(control, 1)); /* No coming and going. */
+    assert_int_equal(control_events(control, 0, "node 1 serves"), 0);
+    node->follows = true;
+    drain(control, false);
+    control_live(control, 300);
+    assert_false(control_fenced(control, 1));
+    control_live(control, 3 * SESSION_MS);
+    assert_false(control_fenced(control, 1));
+    assert_int_equal(control_reports("event=node_stands_still"), lines + 1);
+}
+
+/* One that is behind for many sessions but gets on is not: it has much to apply. */
+static void a_node_that_is_busy_with_applying_is_not_fenced(void **state)
+{
+    struct control *control = *state;
+    struct node_heartbeat_request beat = control_beat(control, 1);
+    int64_t applied_index = beat.applied_index;
+    control_live(control, 100);
+    control->silent[1] = true;
+    for (int i = 0; i < 100; i++)
+        drain(control, i % 2 == 0);
+    for (int i = 0; i < 90; i++) { /* 27 s. */
+        beat.applied_index = applied_index + i / 4;
+        beat.wall_clock_ms = executor_wall_clock_ms(control->cluster.executor);
+        assert_int_equal(control_send(control, 0, &beat).error, ERROR_NONE);
+        control_live(control, 300);
+        assert_false(control_fenced(control, 1));
+    }
+}
+
+/* A controller that stood still itself lets everybody have that time. */
+static void a_paused_controller_forgives_a_log_that_stood_still(void **state)
+{
+    struct control *control = *state;
+    control_live(control, 1000);
+    control->cluster.nodes[1].follows = false;
+    drain(control, true);
+    control_live(control, 500);
+    simulated_executor_clock(control->cluster.simulated)->now_ns += 3LL * SESSION_MS * 1000000;
+    control_live(control, 300);
+    assert_false(control_fenced(control, 1));
+    control_live(control, SESSION_MS);
+    assert_true(control_fenced(control, 1));
+    control->cluster.nodes[1].follows = true;
+}
+
 /* Back, it serves again as soon as it has applied its registration, and not before. */
 static void a_node_serves_once_it_has_caught_up(void **state)
 {
@@ -395,6 +467,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nodes_that_beat_are_not_fenced),
         TEST(a_silent_node_is_fenced),
+        TEST(a_node_whose_log_stands_still_is_fenced),
+        TEST(a_node_that_is_busy_with_applying_is_not_fenced),
+        TEST(a_paused_controller_forgives_a_log_that_stood_still),
         TEST(a_node_serves_once_it_has_caught_up),
         TEST(wrong_beats_are_refused),
         TEST(a_stale_incarnation_does_not_keep_the_next_alive),
