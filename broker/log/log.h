@@ -106,10 +106,11 @@ void log_configure(struct log *log, const struct log_config *config);
 enum error log_append(struct log *log, uint8_t *batch, size_t size, const struct batch_facts *facts,
                       int32_t leader_epoch, int64_t *ret_base_offset);
 
-/* As a follower: the batch keeps its base offset (>= end_offset, else CORRUPT_MESSAGE) and epoch.
- */
-enum error log_append_replica(struct log *log, const uint8_t *batch, size_t size,
-                              const struct batch_facts *facts);
+/* As a follower, batches in their order: each keeps its base offset (>= end_offset, else
+ * CORRUPT_MESSAGE) and epoch. Those that lie one behind the other in memory, are of one epoch and
+ * fit the segment go into the file with one write. After an error those before the one that failed
+ * are there, but for a write's: then those before it. */
+enum error log_append_replica(struct log *log, const struct batch_facts *batches, uint32_t count);
 
 /* Rolls a fresh active segment now, if the active one holds a record. */
 enum error log_roll(struct log *log);

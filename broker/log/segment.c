@@ -204,6 +204,10 @@ static void batch_note(struct segment *segment, const struct batch_header *heade
         line_entry_append(segment, header->base_offset);
         segment->bytes_since_entry = 0;
     }
+    if (segment->ahead_bytes > 0) {
+        ASSERT(segment->ahead_bytes >= header->size);
+        segment->ahead_bytes -= header->size;
+    }
     segment->bytes_since_entry += header->size;
     segment->size_bytes += header->size;
     segment->text_bytes += text_bytes;
@@ -231,12 +235,20 @@ enum error segment_note(struct segment *segment, const struct batch_header *head
     return error;
 }
 
-enum error segment_append(struct segment *segment, const uint8_t *bytes,
+/* What is behind the last batch noted goes; what cannot go now goes before the next write. */
+static void tail_cut(struct segment *segment)
+{
+    segment->torn = storage_truncate(segment->file, segment->size_bytes) != ERROR_NONE;
+    segment->cut_unsynced = true;
+}
+
+enum error segment_append(struct segment *segment, const uint8_t *bytes, size_t size,
                           const struct batch_header *header, int64_t text_bytes,
                           int64_t index_interval_bytes)
 {
     ASSERT(header->base_offset >= segment->next_offset);
-    ASSERT(segment->size_bytes + header->size <= SEGMENT_FILES_MAX_BYTES);
+    ASSERT(size >= header->size);
+    ASSERT(segment->size_bytes + size <= SEGMENT_FILES_MAX_BYTES);
     enum error error = segment_wake(segment);
     if (error == ERROR_NONE && segment->torn) {
         error = storage_truncate(segment->file, segment->size_bytes);
@@ -256,15 +268,22 @@ enum error segment_append(struct segment *segment, const uint8_t *bytes,
         error = entries_reserve(segment);
     if (error != ERROR_NONE)
         return error;
-    error = storage_write(segment->file, segment->size_bytes, bytes, header->size);
+    error = storage_write(segment->file, segment->size_bytes, bytes, size);
     segment->unsynced = true;
     if (error != ERROR_NONE) {
-        segment->torn = storage_truncate(segment->file, segment->size_bytes) != ERROR_NONE;
-        segment->cut_unsynced = true;
+        tail_cut(segment);
         return error;
     }
+    segment->ahead_bytes = size;
     batch_note(segment, header, text_bytes, due);
     return ERROR_NONE;
+}
+
+void segment_cut_ahead(struct segment *segment)
+{
+    if (segment->ahead_bytes > 0)
+        tail_cut(segment);
+    segment->ahead_bytes = 0;
 }
 
 enum error segment_seal(struct segment *segment)

@@ -41,6 +41,7 @@ struct segment {
     int64_t first_timestamp;          /* Largest of the first batch; decides time-based rolling. */
     int64_t created_ms;               /* Made or opened. */
     uint64_t bytes_since_entry;       /* Appended since the last index entry. */
+    uint64_t ahead_bytes;             /* Written behind size_bytes and not noted yet. */
     bool largest_timestamp_known;     /* Else it is the last entry of the time index. */
     bool unsynced;                    /* The .log file. */
     bool indexes_unsynced;            /* Sealed since; log_sync_run takes them along. */
@@ -71,9 +72,10 @@ enum error segment_wake(struct segment *segment);
  * were not used since the last call. */
 void segment_rest(struct segment *segment, bool sealed);
 
-/* Writes one batch behind the last and notes it. After an error nothing of it is there, unless
- * `torn`: then the next call cuts it first. */
-enum error segment_append(struct segment *segment, const uint8_t *bytes,
+/* Writes `size` bytes behind the last batch, a batch and perhaps some behind it, and notes the
+ * first: the others are noted with segment_note, or cut, before anything else is done. After an
+ * error nothing of it is there, unless `torn`: then the next call cuts it first. */
+enum error segment_append(struct segment *segment, const uint8_t *bytes, size_t size,
                           const struct batch_header *header, int64_t text_bytes,
                           int64_t index_interval_bytes);
 
@@ -81,6 +83,9 @@ enum error segment_append(struct segment *segment, const uint8_t *bytes,
  * where memory for an index entry is refused, then nothing changed. */
 enum error segment_note(struct segment *segment, const struct batch_header *header,
                         int64_t text_bytes, int64_t index_interval_bytes);
+
+/* Cuts what segment_append wrote and nothing noted. */
+void segment_cut_ahead(struct segment *segment);
 
 /* Before a segment stops being the active one, and at a clean close: last entries of the time and
  * line index, everything flushed. */

@@ -226,15 +226,14 @@ enum error partition_append_replica(struct partition *partition, int32_t leader_
     error = partition_open(partition, NULL);
     if (error == ERROR_NONE)
         error = start_inside(partition, &batches->facts[0].header);
-    for (uint32_t i = 0; error == ERROR_NONE && i < batches->count; i++) {
-        const struct batch_facts *facts = &batches->facts[i];
-        /* Invariant 2: nobody else could have written it by now. */
-        if (facts->header.leader_epoch > leader_epoch)
-            error = ERROR_CORRUPT_MESSAGE;
-        else
-            error =
-                log_append_replica(partition->log, facts->header.bytes, facts->header.size, facts);
-    }
+    /* Invariant 2: nobody else could have written a later epoch's by now. */
+    uint32_t count = 0;
+    while (count < batches->count && batches->facts[count].header.leader_epoch <= leader_epoch)
+        count++;
+    if (error == ERROR_NONE)
+        error = log_append_replica(partition->log, batches->facts, count);
+    if (error == ERROR_NONE && count < batches->count)
+        error = ERROR_CORRUPT_MESSAGE;
     partition_sync_vote(partition);
     partition_check(partition);
     return error;

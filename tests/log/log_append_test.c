@@ -20,7 +20,7 @@ static enum error replica_append(struct log *log, int64_t offset, int count, int
     batch_set_base_offset(batch->data, offset);
     batch_set_leader_epoch(batch->data, epoch);
     struct batch_facts facts = facts_at(batch);
-    enum error error = log_append_replica(log, batch->data, batch->size, &facts);
+    enum error error = log_append_replica(log, &facts, 1);
     buffer_unref(batch);
     return error;
 }

@@ -96,7 +96,7 @@ static enum error batch_append(struct log *log, struct buffer *batch)
                                         &context, &facts),
                      ERROR_NONE);
     codec_context_done(&context);
-    return log_append_replica(log, batch->data, batch->size, &facts);
+    return log_append_replica(log, &facts, 1);
 }
 
 static void transaction_append(struct log *log, int64_t producer_id, int32_t sequence, bool commit)

@@ -118,8 +118,7 @@ static void a_cut_before_the_first_segment_empties_the_log(void **state)
         assert_int_equal(batch_validate_log(batch->data, batch->size, CODEC_DECOMPRESSED_BYTES_MAX,
                                             NULL, &facts),
                          ERROR_NONE);
-        assert_int_equal(log_append_replica(fixture.log, batch->data, batch->size, &facts),
-                         ERROR_NONE);
+        assert_int_equal(log_append_replica(fixture.log, &facts, 1), ERROR_NONE);
         buffer_unref(batch);
         assert_int_equal(log_start_offset(fixture.log), 0);
         int64_t end = cuts[i] == far ? far : 0;

@@ -14,7 +14,8 @@ static struct segment *segment_of(struct simulated_storage *disk, int batches)
         batch_set_base_offset(batch->data, segment->next_offset);
         struct batch_header header;
         assert_int_equal(batch_header_read(batch->data, batch->size, &header), ERROR_NONE);
-        assert_int_equal(segment_append(segment, batch->data, &header, 0, 700), ERROR_NONE);
+        assert_int_equal(segment_append(segment, batch->data, header.size, &header, 0, 700),
+                         ERROR_NONE);
         buffer_unref(batch);
     }
     return segment;

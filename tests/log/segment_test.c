@@ -31,7 +31,7 @@ static enum error append(struct segment *segment, int count)
     struct batch_header header;
     assert_int_equal(batch_header_read(batch->data, batch->size, &header), ERROR_NONE);
     int64_t text = fixture_text_between(header.base_offset, header.base_offset + count);
-    enum error error = segment_append(segment, batch->data, &header, text, 500);
+    enum error error = segment_append(segment, batch->data, header.size, &header, text, 500);
     buffer_unref(batch);
     return error;
 }
