@@ -131,6 +131,12 @@ bool epoch_cache_truncate_end(struct epoch_cache *cache, int64_t end_offset)
     return cache->count != before;
 }
 
+void epoch_cache_drop_above(struct epoch_cache *cache, int32_t epoch)
+{
+    while (cache->count > 0 && cache->entries[cache->count - 1].epoch > epoch)
+        cache->count--;
+}
+
 bool epoch_cache_truncate_start(struct epoch_cache *cache, int64_t start_offset)
 {
     uint32_t dropped = 0; /* Entries that begin at or below start_offset, but for the last one. */

@@ -4,7 +4,8 @@
  *
  *   0\n<count>\n<epoch> <start offset>\n ...
  *
- * Epochs and start offsets both rise. A change is on stable storage before it is believed. */
+ * Epochs and start offsets both rise. After a power cut the file may be older than the batches that
+ * no sync has covered: recovery makes it agree with them. */
 #ifndef BROKER_LOG_EPOCH_CACHE_H
 #define BROKER_LOG_EPOCH_CACHE_H
 
@@ -42,6 +43,9 @@ enum error epoch_cache_assign(struct epoch_cache *cache, int32_t epoch, int64_t 
 /* Drops what begins at `end_offset` or above (Kafka: truncateFromEnd). True when that was
  * something. In memory only. */
 bool epoch_cache_truncate_end(struct epoch_cache *cache, int64_t end_offset);
+
+/* Drops every later epoch. In memory only. */
+void epoch_cache_drop_above(struct epoch_cache *cache, int32_t epoch);
 
 /* Drops what ends at `start_offset` or below; the epoch of `start_offset` begins there from now on
  * (Kafka: truncateFromStart). True when something changed. In memory only. */

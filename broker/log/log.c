@@ -6,8 +6,8 @@
  *  2. Segments are sorted by base offset, do not overlap, and there is always an active one.
  *  3. Nothing below visible is ever rewritten or cut, but by log_reset and log_truncate.
  *  4. A batch is in the indexes, the producer state and end_offset only after it is in the file.
- *  5. An epoch is on stable storage before its first batch is written; the first one of an empty
- *     log before its first batch counts as synced.
+ *  5. An epoch is in its file before its first batch is written, and on stable storage before that
+ *     batch counts as synced.
  *  6. Text positions of the segments add up, from the batch that held log start at open. */
 #include "log/log_state.h"
 
@@ -207,6 +207,7 @@ static enum error segments_load(struct log *log, const struct log_open_options *
 {
     struct log_listing listing = {0};
     struct log_recovery recovery = {.recovery_point = options->recovery_point,
+                                    .leader_epoch = options->leader_epoch,
                                     .epochs_known = epochs_known};
     enum error error = log_files_list(log, &listing, failure);
     for (uint32_t i = 0; error == ERROR_NONE && i < listing.count; i++) {
@@ -255,7 +256,7 @@ static enum error epochs_settle(struct log *log, bool known, bool changed, struc
     if (epoch_cache_truncate_start(&log->epochs, log->start_offset))
         changed = true;
     if (error == ERROR_NONE && changed)
-        error = log_epochs_store(log);
+        error = log_epochs_store(log, false);
     return error == ERROR_NONE ? ERROR_NONE : failure_at(failure, error, "leader epochs");
 }
 

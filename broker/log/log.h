@@ -63,6 +63,9 @@ struct log_open_options {
     bool create;            /* Make it when absent; else NOT_FOUND. */
     bool clean;             /* The last stop was clean: trust lengths and indexes, scan nothing. */
     int64_t recovery_point; /* Else: everything below this offset was synced; scan from here. */
+    int32_t leader_epoch;   /* The latest the owner has heard of: a batch above the recovery point
+                               may be the first of any epoch up to it, though the epoch file, which
+                               is synced with the batch, does not know. */
     int64_t log_start_offset; /* From the checkpoint; -1 or below the first segment: the first
                                  segment's base. */
 };
@@ -235,8 +238,8 @@ enum error log_find_max_timestamp(struct log *log, struct log_found *ret_found);
  * OffsetForLeaderEpoch: the largest epoch <= `epoch` and its end offset; (-1, -1) when unknown. */
 int32_t log_epoch_at(const struct log *log, int64_t offset);
 int32_t log_epoch_latest(const struct log *log); /* -1 when none. */
-/* Flushed before the first append of that epoch (replication.md 8); the first epoch of an empty log
- * with the first sync. */
+/* Written before the first append of that epoch, and on stable storage with the first sync of the
+ * log, before what was appended counts (replication.md 8): many leaders may begin at once. */
 enum error log_epoch_assign(struct log *log, int32_t epoch, int64_t start_offset);
 void log_epoch_end(const struct log *log, int32_t epoch, int32_t *ret_epoch,
                    int64_t *ret_end_offset);

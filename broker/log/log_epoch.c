@@ -22,17 +22,20 @@ void log_epoch_end(const struct log *log, int32_t epoch, int32_t *ret_epoch,
     epoch_cache_end(&log->epochs, epoch, log->end_offset, ret_epoch, ret_end_offset);
 }
 
-enum error log_epochs_store(struct log *log)
+/* The file changed: it goes to stable storage with the next sync of the log, whose batches tell the
+ * same until then. */
+static void epochs_stored(struct log *log)
 {
-    return epoch_cache_store(&log->epochs, log->storage, log->directory, true);
+    log->epochs_unsynced = true;
+    log->directory_unsynced = true;
 }
 
-/* The first epoch of an empty log: its first batch says it as well as the file, which recovery
- * needs to know only to tell that a later batch's epoch rotted. Thousands of new partitions cost no
- * sync each then. */
-static bool may_be_noted(const struct log *log)
+enum error log_epochs_store(struct log *log, bool synced)
 {
-    return log->epochs.count == 0 && log->segment_count == 1 && log_active(log)->size_bytes == 0;
+    enum error error = epoch_cache_store(&log->epochs, log->storage, log->directory, synced);
+    if (error == ERROR_NONE && !synced)
+        epochs_stored(log);
+    return error;
 }
 
 enum error log_epoch_assign(struct log *log, int32_t epoch, int64_t start_offset)
@@ -46,18 +49,16 @@ enum error log_epoch_assign(struct log *log, int32_t epoch, int64_t start_offset
     changed.count = log->epochs.count;
     if (changed.count > 0)
         memcpy(changed.entries, log->epochs.entries, changed.count * sizeof *changed.entries);
-    bool noted = may_be_noted(log);
     enum error error = epoch_cache_assign(&changed, epoch, start_offset);
     if (error == ERROR_NONE)
-        error = epoch_cache_store(&changed, log->storage, log->directory, !noted);
+        error = epoch_cache_store(&changed, log->storage, log->directory, false);
     if (error != ERROR_NONE) {
         epoch_cache_done(&changed);
         return error;
     }
     epoch_cache_done(&log->epochs);
     log->epochs = changed;
-    log->epochs_unsynced = log->epochs_unsynced || noted;
-    log->directory_unsynced = log->directory_unsynced || noted;
+    epochs_stored(log);
     return ERROR_NONE;
 }
 

@@ -42,6 +42,25 @@ struct recover {
     int32_t epoch;    /* Of the last sound batch, -1 so far. */
 };
 
+/* Above the recovery point the batch is right: no sync has covered it, and the epoch file may be
+ * older than it. Later epochs in the file are those of batches that were cut, or come again. */
+static enum error epochs_agree(struct recover *recover, const struct batch_header *header)
+{
+    struct epoch_cache *epochs = &recover->log->epochs;
+    int32_t epoch = header->leader_epoch;
+    int64_t last_offset = batch_last_offset(header);
+    if (epoch < 0 || epoch_cache_at(epochs, last_offset) == epoch)
+        return ERROR_NONE;
+    bool synced = header->base_offset < recover->recovery->recovery_point;
+    if (synced && epoch <= epoch_cache_latest(epochs))
+        return ERROR_NONE;
+    recover->recovery->epochs_changed = true;
+    epoch_cache_drop_above(epochs, epoch);
+    if (epoch_cache_at(epochs, last_offset) == epoch)
+        return ERROR_NONE;
+    return epoch_cache_assign(epochs, epoch, header->base_offset);
+}
+
 static enum error pending_apply(struct recover *recover)
 {
     struct pending_batch *pending = &recover->pending;
@@ -55,12 +74,8 @@ static enum error pending_apply(struct recover *recover)
                              log->config.index_interval_bytes);
     if (error == ERROR_NONE)
         error = log_producer_note(log, recover->segment, &pending->header);
-    if (error == ERROR_NONE && pending->header.leader_epoch > epoch_cache_latest(&log->epochs) &&
-        recover->recovery->epochs_known) {
-        error = epoch_cache_assign(&log->epochs, pending->header.leader_epoch,
-                                   pending->header.base_offset);
-        recover->recovery->epochs_changed = true;
-    }
+    if (error == ERROR_NONE && recover->recovery->epochs_known)
+        error = epochs_agree(recover, &pending->header);
     memory_free(pending->bytes);
     *pending = (struct pending_batch){0};
     return error;
@@ -78,12 +93,17 @@ static void pending_set(struct recover *recover, uint64_t position)
     const struct batch_header *header = &recover->check.facts.header;
     const struct epoch_cache *epochs = &recover->log->epochs;
     /* Its last offset: the log may start inside the batch, and so do the epochs known then. */
-    bool epoch_known = recover->recovery->epochs_known &&
+    const struct log_recovery *recovery = recover->recovery;
+    bool epoch_known = recovery->epochs_known &&
                        epoch_cache_at(epochs, batch_last_offset(header)) == header->leader_epoch;
+    /* What no sync has covered may have come without the file that says when its epoch began. */
+    bool epoch_may_be = header->base_offset >= recovery->recovery_point &&
+                        header->leader_epoch <= recovery->leader_epoch;
     recover->pending = (struct pending_batch){
         .there = true,
         .offset_jumps = header->base_offset > recover->expected,
-        .epoch_jumps = recover->epoch >= 0 && header->leader_epoch > recover->epoch && !epoch_known,
+        .epoch_jumps = recover->epoch >= 0 && header->leader_epoch > recover->epoch &&
+                       !epoch_known && !epoch_may_be,
         .position = position,
         .bytes = recover->check.bytes,
         .header = *header,
@@ -124,7 +144,7 @@ static bool jump_holds(const struct recover *recover, uint64_t position)
     if (recover->pending.offset_jumps && !recover->log->config.compact_enabled)
         return false;
     /* Invariant 5: the epoch file would know the epoch. */
-    return !recovery->epochs_known ||
+    return !recovery->epochs_known || !recover->pending.epoch_jumps ||
            recover->pending.header.leader_epoch <= epoch_cache_latest(&recover->log->epochs);
 }
 

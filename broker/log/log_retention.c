@@ -20,7 +20,7 @@ static enum error start_set(struct log *log, int64_t offset, int64_t text)
     log_check(log);
     if (error != ERROR_NONE || !epoch_cache_truncate_start(&log->epochs, offset))
         return error;
-    return log_epochs_store(log);
+    return log_epochs_store(log, false);
 }
 
 enum error log_start_advance(struct log *log, int64_t offset)

@@ -156,7 +156,8 @@ enum error log_producers_seek(struct log *log, int64_t offset);
 /* The state as of end_offset: newest valid snapshot, then the batches behind it. */
 enum error log_producers_reload(struct log *log);
 
-enum error log_epochs_store(struct log *log);
+/* With `synced` on stable storage when it returns, else with the log's next sync. */
+enum error log_epochs_store(struct log *log, bool synced);
 
 /* ---- opening ---- */
 
@@ -180,6 +181,7 @@ enum error log_metadata_agree(struct log *log, const struct log_open_options *op
 /* How a segment is to be recovered, and what came of it. */
 struct log_recovery {
     int64_t recovery_point; /* Synced below it, as far as one knows. */
+    int32_t leader_epoch;   /* None above it was ever written here, as far as the owner knows. */
     int64_t next_base;      /* Of the following segment; -1: this is the last. */
     bool epochs_known;      /* The epoch file was read. */
     bool producers_ready;   /* The producer state is as of this segment's start. */

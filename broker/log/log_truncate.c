@@ -81,8 +81,9 @@ int64_t log_truncates_to(struct log *log, int64_t offset)
 enum error log_truncate(struct log *log, int64_t offset)
 {
     if (offset >= log->end_offset) /* An epoch may have begun at the end and got no record. */
-        return epoch_cache_truncate_end(&log->epochs, log->end_offset) ? log_epochs_store(log)
-                                                                       : ERROR_NONE;
+        return epoch_cache_truncate_end(&log->epochs, log->end_offset)
+                   ? log_epochs_store(log, false)
+                   : ERROR_NONE;
     if ((offset <= log->start_offset && offset < log->visible_offset) ||
         holds_nothing_below(log, offset))
         return log_reset(log, log->start_offset);
@@ -99,7 +100,7 @@ enum error log_truncate(struct log *log, int64_t offset)
     if (error == ERROR_NONE)
         error = segment_cut(log, log_active(log), offset);
     if (error == ERROR_NONE && epoch_cache_truncate_end(&log->epochs, log->end_offset))
-        error = log_epochs_store(log);
+        error = log_epochs_store(log, false);
     if (error == ERROR_NONE)
         error = log_producers_reload(log);
     if (log->end_offset > log_active(log)->next_offset)
@@ -166,7 +167,7 @@ enum error log_reset(struct log *log, int64_t offset)
     error = log_visible_restart(log);
     if (error == ERROR_NONE && log->epochs.count > 0) {
         log->epochs.count = 0;
-        error = log_epochs_store(log);
+        error = log_epochs_store(log, true); /* No batch is left to tell that they are wrong. */
     }
     if (error != ERROR_NONE)
         return truncate_fail(log, error);

@@ -102,6 +102,7 @@ static enum error open_log(struct partition *partition, const char *directory,
         .create = recovery_point <= 0, /* One that held records must be there. */
         .clean = partition->was_clean,
         .recovery_point = recovery_point,
+        .leader_epoch = partition->leader_epoch,
         .log_start_offset = log_directory_start_offset(options->directory, topic, partition->index),
     };
     enum error error = log_open(&open, &partition->log, failure);

@@ -5,14 +5,24 @@
 
 #include <stdio.h>
 
+enum { EPOCHS_MAX = 4096 };
+
 struct life {
     struct fixture fixture;
     struct random random;
     int64_t appended; /* The highest end offset ever reached in this life. */
     int64_t synced;   /* Acknowledged as synced. */
     int64_t checkpoint;
-    int32_t epoch;
+    int32_t epoch; /* Of the leader it follows, or is. */
+    bool used[EPOCHS_MAX];
 };
+
+static void epoch_new(struct life *life)
+{
+    life->fixture.leader_epoch += 3;
+    life->epoch = life->fixture.leader_epoch;
+    assert_true(life->epoch < EPOCHS_MAX);
+}
 
 /* A follower's truncation: what is cut need not be there any more, nor be gone. */
 static enum error cut(struct life *life, struct log *log)
@@ -25,7 +35,17 @@ static enum error cut(struct life *life, struct log *log)
         life->synced = offset - 12 > lowest ? offset - 12 : lowest;
     if (life->checkpoint > lowest) /* Checkpointed before the truncation begins. */
         life->checkpoint = lowest;
-    return log_truncate(log, offset);
+    enum error error = log_truncate(log, offset);
+    /* What the new leader sends may be of an epoch older than what was cut, but never of one that
+     * began elsewhere. */
+    int32_t latest = log_epoch_latest(log);
+    int32_t epoch = latest + (int32_t)(random_next(&life->random) %
+                                       (uint64_t)(life->fixture.leader_epoch - latest + 1));
+    if (epoch >= 0 && (epoch == latest || !life->used[epoch]))
+        life->epoch = epoch;
+    else
+        epoch_new(life);
+    return error;
 }
 
 /* Lives until a call fails; every few calls what a partition would do. */
@@ -35,7 +55,7 @@ static void live(struct life *life, int steps)
     for (int i = 0; i < steps; i++) {
         enum error error = ERROR_NONE;
         if (random_next(&life->random) % 20 == 0)
-            life->epoch++;
+            epoch_new(life);
         switch (random_next(&life->random) % 10) {
         case 0:
             error = fixture_sync(log);
@@ -59,6 +79,7 @@ static void live(struct life *life, int steps)
         }
         default:
             life->appended = log_end_offset(log);
+            life->used[life->epoch] = true;
             error =
                 fixture_try_append(log, 1 + (int)(random_next(&life->random) % 12), life->epoch);
             break;
@@ -72,6 +93,29 @@ static void live(struct life *life, int steps)
             return;
         }
     }
+}
+
+/* Every batch is of the epoch that the log says, whatever became of its file. */
+static void epochs_verify(struct log *log)
+{
+    struct log_slice slice;
+    int64_t offset = log_start_offset(log);
+    int32_t epoch = -1;
+    while (offset < log_end_offset(log)) {
+        assert_int_equal(log_read(log, offset, 1, true, LOG_READ_END, &slice), ERROR_NONE);
+        uint8_t bytes[BATCH_HEADER_BYTES];
+        size_t size;
+        assert_int_equal(storage_read(slice.file, slice.position, bytes, sizeof bytes, &size),
+                         ERROR_NONE);
+        struct batch_header header;
+        assert_int_equal(batch_header_peek(bytes, size, &header), ERROR_NONE);
+        log_slice_release(&slice);
+        assert_int_equal(log_epoch_at(log, offset), header.leader_epoch);
+        offset = batch_last_offset(&header) + 1;
+        assert_int_equal(log_epoch_at(log, offset - 1), header.leader_epoch);
+        epoch = header.leader_epoch;
+    }
+    assert_true(epoch <= log_epoch_latest(log));
 }
 
 /* Reopens after a cut and checks what the header promises. */
@@ -91,7 +135,9 @@ static void reopen(struct life *life)
     uint64_t text;
     assert_int_equal(log_text_of_offset(fixture->log, end, &text), ERROR_NONE);
     assert_int_equal(text, fixture_text_between(start, end));
-    assert_true(log_epoch_latest(fixture->log) <= life->epoch);
+    epochs_verify(fixture->log);
+    if (life->epoch < log_epoch_latest(fixture->log))
+        life->epoch = log_epoch_latest(fixture->log);
 }
 
 static void run(uint64_t seed, unsigned operations)
@@ -104,6 +150,7 @@ static void run(uint64_t seed, unsigned operations)
     life.fixture.config.retention_bytes = 2500;
     life.fixture.config.file_delete_delay_ms = 0;
     life.checkpoint = -1;
+    life.fixture.leader_epoch = 0;
     fixture_open(&life.fixture, false, -1);
     assert_int_equal(fixture_sync(life.fixture.log), ERROR_NONE);
     for (int round = 0; round < 4; round++) {

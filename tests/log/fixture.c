@@ -30,6 +30,7 @@ void fixture_init(struct fixture *fixture, uint64_t seed)
     fixture->storage = simulated_storage_seam(fixture->disk);
     fixture->executor = simulated_executor_seam(fixture->time);
     fixture->config = fixture_config();
+    fixture->leader_epoch = -1;
 }
 
 void fixture_done(struct fixture *fixture)
@@ -39,9 +40,9 @@ void fixture_done(struct fixture *fixture)
     simulated_storage_free(fixture->disk);
 }
 
-enum error fixture_open_on(struct storage *storage, struct executor *executor,
+static enum error open_log(struct storage *storage, struct executor *executor,
                            const struct log_config *config, bool clean, int64_t recovery_point,
-                           struct log **ret_log)
+                           int32_t leader_epoch, struct log **ret_log)
 {
     struct log_open_options options = {
         .storage = storage,
@@ -52,6 +53,8 @@ enum error fixture_open_on(struct storage *storage, struct executor *executor,
         .create = true,
         .clean = clean,
         .recovery_point = recovery_point,
+        .leader_epoch = leader_epoch,
+
         .log_start_offset = -1,
     };
     struct failure failure = {0};
@@ -61,10 +64,17 @@ enum error fixture_open_on(struct storage *storage, struct executor *executor,
     return error;
 }
 
+enum error fixture_open_on(struct storage *storage, struct executor *executor,
+                           const struct log_config *config, bool clean, int64_t recovery_point,
+                           struct log **ret_log)
+{
+    return open_log(storage, executor, config, clean, recovery_point, -1, ret_log);
+}
+
 enum error fixture_try_open(struct fixture *fixture, bool clean, int64_t recovery_point)
 {
-    return fixture_open_on(fixture->storage, fixture->executor, &fixture->config, clean,
-                           recovery_point, &fixture->log);
+    return open_log(fixture->storage, fixture->executor, &fixture->config, clean, recovery_point,
+                    fixture->leader_epoch, &fixture->log);
 }
 
 void fixture_open(struct fixture *fixture, bool clean, int64_t recovery_point)

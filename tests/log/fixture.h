@@ -22,6 +22,7 @@ struct fixture {
     struct executor *executor;
     struct log *log;
     struct log_config config;
+    int32_t leader_epoch; /* What log_open is told. */
 };
 
 /* Kafka's defaults, but kept for ever. */
