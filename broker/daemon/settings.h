@@ -34,6 +34,9 @@ enum error settings_load(const struct options *options, struct settings *ret_set
                          struct failure *failure);
 void settings_done(struct settings *settings);
 
+/* How many loops serve connections: topicfs.io.threads, or when that is 0 what suits the cores. */
+int settings_io_threads(long wanted, long cores);
+
 /* The keys that are set, to something else than their default, and have no effect: "a, b". Cut
  * short with "and N more" when it is too long. `out` is empty when there is none. */
 void settings_without_effect(const struct settings *settings, char *out, size_t size);

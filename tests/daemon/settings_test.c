@@ -38,6 +38,20 @@ static void nothing_set_gives_the_defaults(void **state)
     settings_done(&settings);
 }
 
+/* Half the cores are left to the mount, to syncs and to the system's part of the network, but what
+ * was asked for is given. */
+static void io_threads_are_half_the_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(settings_io_threads(0, -1), 1);
+    assert_int_equal(settings_io_threads(0, 1), 1);
+    assert_int_equal(settings_io_threads(0, 2), 1);
+    assert_int_equal(settings_io_threads(0, 8), 4);
+    assert_int_equal(settings_io_threads(0, 1024), 64);
+    assert_int_equal(settings_io_threads(3, 2), 3);
+    assert_int_equal(settings_io_threads(1024, 2), 64);
+}
+
 /* An override wins over the file, the file over the default; a set socket buffer counts even when
  * it is Kafka's default. */
 static void overrides_win_over_the_file(void **state)
@@ -174,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_set_gives_the_defaults),
+        cmocka_unit_test(io_threads_are_half_the_cores),
         cmocka_unit_test(overrides_win_over_the_file),
         cmocka_unit_test(keys_without_effect_are_named),
         cmocka_unit_test(listeners_of_controllers_are_left_out),
