@@ -12,10 +12,26 @@ static const char offsets_topic[] = "__consumer_offsets";
 static const char transactions_topic[] = "__transaction_state";
 static const char share_topic[] = "__share_group_state";
 
+/* Where Kafka keeps its metadata log: no topic here, nor may one be taken for it. */
+static const char metadata_topic[] = "__cluster_metadata";
+
 bool topic_is_internal(struct slice name)
 {
     return slice_equals_text(name, offsets_topic) || slice_equals_text(name, transactions_topic) ||
            slice_equals_text(name, share_topic);
+}
+
+/* Made by hand, it would have the wrong partitions and configuration, or keep the node from making
+ * its own by a collision. */
+static bool is_reserved(struct slice name)
+{
+    static const char *const reserved[] = {offsets_topic, transactions_topic, share_topic,
+                                           metadata_topic};
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+        if (topic_name_collides(name, slice_of(reserved[i])))
+            return true;
+    }
+    return false;
 }
 
 struct collision {
@@ -31,9 +47,10 @@ static bool look_for_collision(void *context, const struct catalog_topic *topic)
     return collision->found == NULL;
 }
 
-static enum error check_name(struct broker *broker, struct arena *arena, struct slice name,
-                             struct slice *ret_reason)
+static enum error check_name(struct broker *broker, struct arena *arena,
+                             const struct topic_creation *creation, struct slice *ret_reason)
 {
+    struct slice name = creation->name;
     if (!topic_name_valid(name)) {
         *ret_reason = slice_of("a topic name is 1 to 249 of [a-zA-Z0-9._-], not \".\" or \"..\"");
         return ERROR_INVALID_TOPIC;
@@ -41,6 +58,11 @@ static enum error check_name(struct broker *broker, struct arena *arena, struct 
     if (catalog_topic_find(broker->catalog, name) != NULL) {
         *ret_reason = arena_format(arena, "topic '%.*s' already exists", SLICE_PRINT(name));
         return ERROR_TOPIC_ALREADY_EXISTS;
+    }
+    if (!creation->internal && is_reserved(name)) { /* ControllerApis.createTopics */
+        *ret_reason = arena_format(arena, "Creation of internal topic %.*s is prohibited.",
+                                   SLICE_PRINT(name));
+        return ERROR_INVALID_REQUEST;
     }
     if (memchr(name.data, '.', name.size) == NULL && memchr(name.data, '_', name.size) == NULL)
         return ERROR_NONE;
@@ -104,7 +126,7 @@ enum error topic_creation_plan(struct broker *broker, struct arena *arena,
                                struct topic_creation *creation, struct slice *ret_reason)
 {
     *ret_reason = SLICE_NULL;
-    enum error error = check_name(broker, arena, creation->name, ret_reason);
+    enum error error = check_name(broker, arena, creation, ret_reason);
     if (error != ERROR_NONE)
         return error;
     if (creation->assignments != NULL)
@@ -201,6 +223,7 @@ static void offsets_create(struct broker *broker)
         .replication_factor = -1,
         .pairs = pairs,
         .pair_count = sizeof pairs / sizeof pairs[0],
+        .internal = true,
         .timeout_ms = PROPOSAL_WITHOUT_DEADLINE,
         .done = offsets_done,
     };

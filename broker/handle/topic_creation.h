@@ -21,6 +21,7 @@ struct topic_creation {
     uint32_t assignment_count;
     const struct catalog_pair *pairs; /* The topic's configuration; already checked. */
     uint32_t pair_count;
+    bool internal;         /* For the node itself: only then a topic of its own. */
     struct uuid topic_id;  /* Result. */
     enum error error;      /* Result; TOPIC_ALREADY_EXISTS when somebody else was first. */
     struct broker *broker; /* Set by start. */

@@ -123,15 +123,17 @@ static void a_default_factor_needs_its_nodes(void **state)
     struct exchange exchange;
     fixture_set(f, "default.replication.factor", "3");
     assert_refused(f, &(struct asked){"orders", 1, -1}, ERROR_INVALID_REPLICATION_FACTOR);
-    begin(f, &exchange, 7, &(struct asked){"__consumer_offsets", 1, -1}, 1);
-    const struct create_topics_response *answer = exchange_run(f, &exchange);
-    assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
-    assert_int_equal(answer->topics[0].replication_factor, 1);
-    exchange_done(&exchange);
+    (void)offsets_topic_partitions(&f->broker, true);
+    simulated_executor_run_until_idle(f->executor);
+    const struct catalog_topic *offsets =
+        catalog_topic_find(f->broker.catalog, slice_of("__consumer_offsets"));
+    struct catalog_partition partition;
+    assert_true(catalog_partition_find(f->broker.catalog, offsets, 0, &partition));
+    assert_int_equal(partition.replica_count, 1);
     fixture_add_node(f, 2);
     fixture_add_node(f, 3);
     begin(f, &exchange, 7, &(struct asked){"orders", 7, -1}, 1);
-    answer = exchange_run(f, &exchange);
+    const struct create_topics_response *answer = exchange_run(f, &exchange);
     assert_kafka_error(answer->topics[0].error_code, ERROR_NONE);
     assert_int_equal(answer->topics[0].replication_factor, 3);
     exchange_done(&exchange);
@@ -170,6 +172,22 @@ static void mistakes_are_refused(void **state)
     assert_refused(f, &(struct asked){"c", 1, -2}, ERROR_INVALID_REPLICATION_FACTOR);
     assert_refused(f, &(struct asked){"c", 1, 2}, ERROR_INVALID_REPLICATION_FACTOR);
     assert_int_equal(catalog_topic_count(f->broker.catalog), 1);
+}
+
+/* Topics of the node's own, and names that would keep it from making them, are not for clients. */
+static void internal_topics_are_refused(void **state)
+{
+    static const char *const names[] = {"__consumer_offsets",  "__consumer.offsets",
+                                        "__transaction_state", "__share_group_state",
+                                        "__cluster_metadata",  "..cluster.metadata"};
+    struct broker_fixture *f = *state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_refused(f, &(struct asked){names[i], 1, 1}, ERROR_INVALID_REQUEST);
+    assert_int_equal(catalog_topic_count(f->broker.catalog), 0);
+    assert_int_equal(offsets_topic_partitions(&f->broker, true), 0);
+    simulated_executor_run_until_idle(f->executor);
+    assert_int_not_equal(offsets_topic_partitions(&f->broker, false), 0);
+    fixture_topic(f, "__strange", 1); /* Only these are taken. */
 }
 
 /* A configuration that cannot be is refused before anything is proposed. */
@@ -321,6 +339,7 @@ int main(void)
         WITH_BROKER(a_default_factor_needs_its_nodes),
         WITH_BROKER(validation_makes_nothing),
         WITH_BROKER(mistakes_are_refused),
+        WITH_BROKER(internal_topics_are_refused),
         WITH_BROKER(bad_configuration_is_refused),
         WITH_BROKER(a_name_twice_is_refused),
         WITH_BROKER(assignments_are_taken),

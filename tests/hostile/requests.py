@@ -149,6 +149,16 @@ def names_at_the_edge():
         expect({INVALID_TOPIC}, created("edge_case"))
 
 
+@case("the node's own topics, and names that collide with them, are not made by a client")
+def internal_names():
+    for name in ("__consumer_offsets", "__consumer.offsets", "__transaction_state", "__share_group_state",
+                 "__cluster_metadata"):
+        wrong = expect({INVALID_REQUEST}, created(name))
+        if wrong:
+            return f"{name}: {wrong}"
+    return None
+
+
 @case("numbers of partitions that cannot be are INVALID_PARTITIONS")
 def wrong_partitions():
     for count in (0, -2, -2**31, 10**9, HUGE):
