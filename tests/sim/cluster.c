@@ -193,6 +193,10 @@ static void faults_choose(struct cluster *cluster)
         .drains = random_chance(random, 1, 3),
         .lost_disks = !calm && random_chance(random, 1, 3),
     };
+    cluster->replicated = random_chance(random, 1, 5);
+    if (cluster->replicated) /* Nobody asks whether a node that they take down may go. */
+        cluster->faults.failed_writes = cluster->faults.failed_syncs = cluster->faults.full_disks =
+            false;
 }
 
 static void network_choose(struct cluster *cluster, bool calm)
@@ -275,9 +279,9 @@ static void fault_act(struct cluster *cluster)
     uint64_t kind = random_below(random, 11);
     if (kind == 10)
         fail_calls(node);
-    else if (kind == 0 && faults->power_cuts && up)
+    else if (kind == 0 && faults->power_cuts && up && cluster_can_crash(node))
         cluster_node_crash(node, true);
-    else if (kind == 1 && faults->kills && up)
+    else if (kind == 1 && faults->kills && up && cluster_can_crash(node))
         cluster_node_crash(node, false);
     else if (kind == 2 && faults->pauses && up) {
         bool paused = simulated_network_is_paused(cluster->network, node->number);
@@ -295,7 +299,7 @@ static void fault_act(struct cluster *cluster)
         simulated_executor_work_takes(node->events, random_between(random, 0, 200));
     else if (kind == 9 && faults->clock_jumps)
         simulated_executor_skew(node->events, random_between(random, -3600000, 3600000));
-    else if (kind == 9 && faults->power_cuts && random_chance(random, 1, 4))
+    else if (kind == 9 && faults->power_cuts && !cluster->replicated && random_chance(random, 1, 4))
         for (uint32_t i = 0; i < cluster->node_count; i++)
             if (cluster_node_is_up(&cluster->nodes[i]))
                 cluster_node_crash(&cluster->nodes[i], true);

@@ -91,6 +91,7 @@ struct cluster {
     struct simulated_network *network;
     struct cluster_node nodes[CLUSTER_NODES];
     struct cluster_faults faults;
+    bool replicated; /* Votes are for what is not synced: see cluster_can_crash. */
     uint64_t connections;
     struct simulated_executor *client_events;
     struct simulated_caller client;
@@ -134,6 +135,10 @@ void cluster_checks_init(struct cluster *cluster);
 void cluster_checks_done(struct cluster *cluster);
 /* Looks at what every node has. */
 void cluster_check(struct cluster *cluster);
+/* Records below `end` are committed. */
+void cluster_check_committed(struct cluster *cluster, int32_t index, int64_t end);
+/* The node has applied a command. */
+void cluster_check_applied(struct cluster_node *node, int64_t index);
 /* The node has begun another life. */
 void cluster_check_forget(struct cluster_node *node);
 
@@ -180,6 +185,11 @@ void cluster_steward_init(struct cluster *cluster);
 void cluster_steward_done(struct cluster *cluster);
 void cluster_steward_act(struct cluster *cluster);
 bool cluster_steward_idle(const struct cluster *cluster);
+/* No promise covers what all in-sync replicas lose at once that is not synced: another node has
+ * what this one has. */
+bool cluster_can_crash(const struct cluster_node *node);
+/* The node's process ended: what it had not synced does not count any more. */
+void cluster_steward_crashed(const struct cluster_node *node);
 /* Everything can be written without this node. */
 bool cluster_can_spare(const struct cluster_node *node);
 

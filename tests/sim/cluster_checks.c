@@ -4,6 +4,7 @@
  *   one leader of each epoch of a partition (invariant 1)
  *   its high watermark never goes back (4)
  *   below their high watermarks all replicas hold the same bytes (3, 6, 7)
+ *   who is in sync or eligible has every committed record (4, 5, 6, 13)
  *
  * And what the cluster is like, for whoever looks for the cause of a broken promise. */
 #include "sim/cluster.h"
@@ -27,6 +28,7 @@ struct partition_facts {
     int32_t leaders[EPOCHS_MAX]; /* Node id + 1; 0: nobody was seen to lead it. */
     uint64_t *batches;           /* Their hashes, by base offset; 0: none seen. */
     int64_t capacity;
+    int64_t committed; /* The highest high watermark seen. */
 };
 
 /* Of one replica in one life of its node. */
@@ -39,6 +41,9 @@ struct replica_facts {
 struct cluster_facts {
     struct partition_facts partitions[CLUSTER_PARTITIONS];
     struct replica_facts replicas[CLUSTER_NODES][CLUSTER_PARTITIONS];
+    int64_t index; /* Of the newest command that any node has applied; what it made of them: */
+    bool known[CLUSTER_PARTITIONS];
+    struct catalog_partition newest[CLUSTER_PARTITIONS];
 };
 
 /* ---- checking ---- */
@@ -117,6 +122,13 @@ static void leader_check(struct cluster_node *node, struct partition *partition,
     replica->high_watermark = offsets.high_watermark;
 }
 
+static void committed_note(struct cluster_node *node, struct partition *partition)
+{
+    struct partition_offsets offsets;
+    if (partition_offsets(partition, &offsets) == ERROR_NONE)
+        cluster_check_committed(node->cluster, partition_index(partition), offsets.high_watermark);
+}
+
 static void node_check(struct cluster_node *node)
 {
     struct broker *broker = &node->core.broker;
@@ -130,21 +142,82 @@ static void node_check(struct cluster_node *node)
         }
         if (partition_role(partition) == PARTITION_LEADER)
             leader_check(node, partition, replica);
+        committed_note(node, partition);
         while (bytes_check(node, partition, replica))
             ;
     }
+}
+
+static bool can_be_looked_into(const struct cluster_node *node)
+{
+    return node->catalog != NULL && core_is_open(&node->core) && !node->dead;
+}
+
+/* What the newest image says of the node is behind whatever any leader knew when it moved the high
+ * watermark: nobody counts without those who are in sync there. */
+static void holder_check(struct cluster *cluster, int32_t index, int32_t id, const char *what)
+{
+    int32_t slot = cluster->slots[id];
+    struct cluster_node *node = slot < 0 ? NULL : &cluster->nodes[slot];
+    if (node == NULL || node->founding.node_id != id || !can_be_looked_into(node))
+        return;
+    struct partition *partition =
+        partition_table_find(node->core.broker.partitions, slice_of(topic_name), index);
+    struct partition_position position;
+    uint32_t before = process_memory_select(node->number + 1);
+    bool told = partition != NULL && partition_is_open(partition) &&
+                partition_role(partition) != PARTITION_OFFLINE &&
+                partition_position(partition, &position) == ERROR_NONE;
+    (void)process_memory_select(before);
+    const struct partition_facts *facts = &cluster->facts->partitions[index];
+    if (told && position.end_offset < facts->committed)
+        cluster_fail(cluster,
+                     "t-%d: node %d is %s with records to %" PRId64 ", and %" PRId64
+                     " are committed",
+                     index, id, what, position.end_offset, facts->committed);
+}
+
+static void holders_check(struct cluster *cluster)
+{
+    const struct cluster_facts *facts = cluster->facts;
+    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
+        const struct catalog_partition *newest = &facts->newest[i];
+        for (uint32_t k = 0; facts->known[i] && k < newest->isr_count; k++)
+            holder_check(cluster, i, newest->isr[k], "in sync");
+        for (uint32_t k = 0; facts->known[i] && k < newest->elr_count; k++)
+            holder_check(cluster, i, newest->elr[k], "eligible");
+    }
+}
+
+void cluster_check_committed(struct cluster *cluster, int32_t index, int64_t end)
+{
+    if (end > cluster->facts->partitions[index].committed)
+        cluster->facts->partitions[index].committed = end;
+}
+
+void cluster_check_applied(struct cluster_node *node, int64_t index)
+{
+    struct cluster_facts *facts = node->cluster->facts;
+    if (index <= facts->index)
+        return;
+    facts->index = index;
+    const struct catalog_topic *topic = catalog_topic_find(node->catalog, slice_of(topic_name));
+    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++)
+        facts->known[i] =
+            topic != NULL && catalog_partition_find(node->catalog, topic, i, &facts->newest[i]);
 }
 
 void cluster_check(struct cluster *cluster)
 {
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
-        if (node->catalog == NULL || !core_is_open(&node->core) || node->dead)
+        if (!can_be_looked_into(node))
             continue;
         uint32_t before = process_memory_select(node->number + 1);
         node_check(node);
         (void)process_memory_select(before);
     }
+    holders_check(cluster);
 }
 
 /* Its next life begins with what its disk has. */

@@ -148,6 +148,7 @@ static void acknowledged(struct client_producer *producer, int64_t base_offset)
                      producer->number + i, "acknowledged");
     if (base_offset + producer->count > ledger->acknowledged_end)
         ledger->acknowledged_end = base_offset + producer->count;
+    cluster_check_committed(cluster, producer->partition, ledger->acknowledged_end);
     cluster->acknowledged += producer->count;
     uint64_t facts[] = {producer->index, producer->number, (uint64_t)base_offset};
     cluster->trace = simulated_hash(cluster->trace, facts, sizeof facts);
@@ -344,7 +345,7 @@ static void admin_act(struct client_admin *admin)
     configs[0].name = slice_of("min.insync.replicas");
     configs[0].value = slice_of("2");
     configs[1].name = slice_of("topicfs.durability");
-    configs[1].value = slice_of("fsync");
+    configs[1].value = slice_of(cluster->replicated ? "replicated" : "fsync");
     body->topics->configs = configs;
     body->topics->configs_count = 2;
     client_call_start(&admin->call, create_ended);

@@ -160,6 +160,7 @@ static void applied(struct catalog_watcher *watcher, int64_t index)
         cluster_fail(cluster, "node %u has another image after command %lld", node->number,
                      (long long)index);
     cluster->hashes[index] = hash;
+    cluster_check_applied(node, index);
 }
 
 /* What was sent to another node that was at this address is not for this one. */
@@ -329,6 +330,7 @@ void cluster_node_crash(struct cluster_node *node, bool power_cut)
     struct cluster *cluster = node->cluster;
     ASSERT(node->state != NODE_DOWN);
     cluster_say(cluster, "node %u %s", node->number, power_cut ? "power cut" : "killed");
+    cluster_steward_crashed(node);
     uint32_t before = process_memory_select(node->number + 1);
     simulated_executor_drop_all(node->events);
     simulated_executor_restart(node->events);

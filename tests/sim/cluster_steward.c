@@ -34,6 +34,8 @@ struct client_steward {
     int64_t next_ms;
     uint64_t disks; /* Seeds of new ones. */
     bool lost[CLUSTER_NODE_IDS];
+    /* Registrations whose process ended; its records count again with a newer one. */
+    int64_t ended_epochs[CLUSTER_NODE_IDS];
 };
 
 /* ---- what is known ---- */
@@ -98,11 +100,19 @@ struct survival {
     bool survives, is_replica;
 };
 
+/* With its disk, and what it has not synced where votes are for that. */
+static bool has_its_records(const struct survival *survival, int32_t id)
+{
+    const struct catalog_node *node = catalog_node_find(survival->catalog, id);
+    return !survival->steward->lost[id] &&
+           (node == NULL || node->epoch > survival->steward->ended_epochs[id]);
+}
+
 static uint32_t safe_ones(const struct survival *survival, const int32_t *ids, uint32_t count)
 {
     uint32_t safe = 0;
     for (uint32_t i = 0; i < count; i++)
-        safe += ids[i] != survival->victim && !survival->steward->lost[ids[i]];
+        safe += ids[i] != survival->victim && has_its_records(survival, ids[i]);
     return safe;
 }
 
@@ -179,6 +189,38 @@ static bool may_lose(const struct client_steward *steward, struct cluster_node *
     return catalog_node_find(authority->catalog, victim) != NULL &&
            !loss_unknown(steward, authority) && quorum_survives(steward, authority, victim) &&
            survival_without(steward, authority, victim).survives;
+}
+
+static void look_for_ended(void *context, const struct catalog_node *node)
+{
+    struct survival *survival = context;
+    if (!has_its_records(survival, node->id))
+        survival->survives = false;
+}
+
+/* One at a time: a reassignment may leave two replicas that both count as in sync. */
+bool cluster_can_crash(const struct cluster_node *node)
+{
+    struct cluster *cluster = node->cluster;
+    if (!cluster->replicated || !node->founding.agreed)
+        return true;
+    const struct cluster_node *authority = authority_of(cluster);
+    if (authority == NULL)
+        return false;
+    struct survival survival =
+        survival_without(cluster->steward, authority, node->founding.node_id);
+    catalog_node_each(authority->catalog, look_for_ended, &survival);
+    return survival.survives;
+}
+
+void cluster_steward_crashed(const struct cluster_node *node)
+{
+    const struct cluster *cluster = node->cluster;
+    int32_t id = node->founding.node_id;
+    const struct catalog_node *known =
+        node->catalog == NULL || id < 0 ? NULL : catalog_node_find(node->catalog, id);
+    if (cluster->replicated && known != NULL)
+        cluster->steward->ended_epochs[id] = known->epoch;
 }
 
 /* A leader that is in sync alone leads on, whatever its disk does. */
