@@ -153,8 +153,10 @@ static void follower_take(struct partition *partition, struct follower *follower
         *follower = *before;
     follower->node_id = node_id;
     follower->in_isr = in_isr;
-    /* What was proposed for an older partition epoch cannot be applied any more. */
-    follower->joining = false;
+    /* What was proposed for an older partition epoch cannot be applied any more; for this one, of
+     * which one is told again when another partition of the topic changes, it still can. */
+    follower->joining = before != NULL && before->joining && !in_isr &&
+                        assignment->partition_epoch == partition->partition_epoch;
     if (before == NULL)
         follower_forget(follower, own_end(partition), now_ms);
     /* What an earlier life of the node had need not be there in this one. A life that this node
@@ -180,7 +182,8 @@ enum error followers_assign(struct partition *partition,
                           assignment->replicas[i]);
     }
     partition->followers = taken;
-    partition->isr_uncertain = false;
+    if (!same_epoch || assignment->partition_epoch != partition->partition_epoch)
+        partition->isr_uncertain = false;
     memory_free(known);
     return ERROR_NONE;
 }

@@ -65,6 +65,28 @@ static void a_member_that_follows_a_busy_leader_stays(void **state)
     }
 }
 
+/* Another partition of the topic changes, and the node is told of this one as it was: what it has
+ * proposed may still be applied, so that who joins counts on (invariant 5). */
+static void a_joining_member_counts_when_the_same_assignment_comes_again(void **state)
+{
+    struct partition_fixture *f = *state;
+    struct partition *partition = lead(f, "02");
+    fixture_progress(f, partition, 2, 0, 0);
+    fixture_progress(f, partition, 1, 0, 0);
+    fixture_expect_isr(f, "012");
+
+    struct partition_assignment again = fixture_assignment(0, 5, 10, "02");
+    (void)fixture_take(f, &again);
+    simulated_executor_run_for(f->events, 2 * LAG_MS); /* It is not only waited for. */
+    append(f, partition, 10);
+    fixture_progress(f, partition, 2, 10, 10);
+
+    assert_int_equal(fixture_high_watermark(partition), 0);
+    apply(f, 11, "012");
+    fixture_progress(f, partition, 1, 10, 10);
+    assert_int_equal(fixture_high_watermark(partition), 10);
+}
+
 /* One without traffic stays, however long nobody hears of it: it has all there is. */
 static void a_member_of_a_partition_at_rest_stays(void **state)
 {
@@ -314,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ISR_TEST(a_member_that_lags_is_taken_out_and_frees_what_waited),
         ISR_TEST(a_member_that_follows_a_busy_leader_stays),
+        ISR_TEST(a_joining_member_counts_when_the_same_assignment_comes_again),
         ISR_TEST(a_member_of_a_partition_at_rest_stays),
         ISR_TEST(a_follower_joins_once_its_vote_is_at_the_high_watermark),
         ISR_TEST(a_follower_joins_only_from_where_the_epoch_begins),
