@@ -194,6 +194,8 @@ static void faults_choose(struct cluster *cluster)
         .lost_disks = !calm && random_chance(random, 1, 3),
     };
     cluster->replicated = random_chance(random, 1, 5);
+    cluster->faults.moments =
+        cluster->faults.power_cuts && (cluster->replicated || random_chance(random, 1, 4));
     if (cluster->replicated) /* Nobody asks whether a node that they take down may go. */
         cluster->faults.failed_writes = cluster->faults.failed_syncs = cluster->faults.full_disks =
             false;
@@ -330,6 +332,7 @@ static void step(struct cluster *cluster)
         for (uint64_t i = random_below(&cluster->random, 60); i > 0; i--)
             (void)cluster_step(cluster);
     failed_look(cluster);
+    cluster_moment_act(cluster);
     cluster_clients_act(cluster, false);
     if (random_chance(&cluster->random, 1, 8))
         cluster_check(cluster);
@@ -356,6 +359,7 @@ static void calm(struct cluster *cluster)
         simulated_executor_work_takes(node->events, 2);
     }
     cluster->spared += spared;
+    cluster->faults.moments = false;
     simulated_network_heal(cluster->network);
     network_choose(cluster, true);
 }

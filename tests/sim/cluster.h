@@ -76,7 +76,14 @@ struct cluster_node {
 
 struct cluster_faults {
     bool power_cuts, kills, pauses, cuts, failed_writes, failed_syncs, full_disks, slow_disks,
-        clock_jumps, losses, reassignments, joins, drains, lost_disks;
+        clock_jumps, losses, reassignments, joins, drains, lost_disks, moments;
+};
+
+/* Of cluster_moments.c: slots. */
+struct cluster_moment {
+    bool under_way, crashed;
+    uint32_t leader, controller, outsider;
+    int64_t end_ms;
 };
 
 struct cluster {
@@ -91,6 +98,7 @@ struct cluster {
     struct simulated_network *network;
     struct cluster_node nodes[CLUSTER_NODES];
     struct cluster_faults faults;
+    struct cluster_moment moment;
     bool replicated; /* Votes are for what is not synced: see cluster_can_crash. */
     uint64_t connections;
     struct simulated_executor *client_events;
@@ -139,6 +147,9 @@ void cluster_check(struct cluster *cluster);
 void cluster_check_committed(struct cluster *cluster, int32_t index, int64_t end);
 /* The node has applied a command. */
 void cluster_check_applied(struct cluster_node *node, int64_t index);
+/* Where a replica of the partition runs that is not in sync, as far as any node knows; -1: nowhere.
+ */
+int32_t cluster_check_outsider(const struct cluster *cluster, int32_t index);
 /* The node has begun another life. */
 void cluster_check_forget(struct cluster_node *node);
 
@@ -179,6 +190,12 @@ void cluster_committers_act(struct cluster *cluster, bool finish);
 void cluster_committers_finish(struct cluster *cluster);
 bool cluster_committers_finished(struct cluster *cluster);
 
+/* ---- cluster_moments.c ---- */
+
+/* A node has reported an event of a partition of the clients' topic. */
+void cluster_moment_reported(struct cluster_node *node, const char *event, int32_t partition);
+void cluster_moment_act(struct cluster *cluster);
+
 /* ---- cluster_steward.c: of cluster_clients.c ---- */
 
 void cluster_steward_init(struct cluster *cluster);
@@ -190,6 +207,8 @@ bool cluster_steward_idle(const struct cluster *cluster);
 bool cluster_can_crash(const struct cluster_node *node);
 /* The node's process ended: what it had not synced does not count any more. */
 void cluster_steward_crashed(const struct cluster_node *node);
+/* Where the quorum's leader runs; -1: nobody leads. */
+int32_t cluster_controller(struct cluster *cluster);
 /* Everything can be written without this node. */
 bool cluster_can_spare(const struct cluster_node *node);
 

@@ -170,6 +170,8 @@ static void holder_check(struct cluster *cluster, int32_t index, int32_t id, con
                 partition_position(partition, &position) == ERROR_NONE;
     (void)process_memory_select(before);
     const struct partition_facts *facts = &cluster->facts->partitions[index];
+    if (told && position.end_offset < facts->committed && cluster->verbose)
+        cluster_tell(cluster);
     if (told && position.end_offset < facts->committed)
         cluster_fail(cluster,
                      "t-%d: node %d is %s with records to %" PRId64 ", and %" PRId64
@@ -195,6 +197,21 @@ void cluster_check_committed(struct cluster *cluster, int32_t index, int64_t end
         cluster->facts->partitions[index].committed = end;
 }
 
+int32_t cluster_check_outsider(const struct cluster *cluster, int32_t index)
+{
+    const struct catalog_partition *newest = &cluster->facts->newest[index];
+    for (uint32_t i = 0; cluster->facts->known[index] && i < newest->replica_count; i++) {
+        int32_t id = newest->replicas[i];
+        bool in_sync = false;
+        for (uint32_t k = 0; k < newest->isr_count; k++)
+            in_sync = in_sync || newest->isr[k] == id;
+        if (!in_sync && cluster->slots[id] >= 0 &&
+            cluster->nodes[cluster->slots[id]].founding.node_id == id)
+            return cluster->slots[id];
+    }
+    return -1;
+}
+
 void cluster_check_applied(struct cluster_node *node, int64_t index)
 {
     struct cluster_facts *facts = node->cluster->facts;
@@ -205,6 +222,7 @@ void cluster_check_applied(struct cluster_node *node, int64_t index)
     for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++)
         facts->known[i] =
             topic != NULL && catalog_partition_find(node->catalog, topic, i, &facts->newest[i]);
+    holders_check(node->cluster);
 }
 
 void cluster_check(struct cluster *cluster)

@@ -9,6 +9,7 @@
 #include "sim/process_memory.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { ELECTION_TIMEOUT_MS = 500, SNAPSHOT_THRESHOLD = 64 };
 
@@ -75,6 +76,8 @@ static void partition_reported(struct partition_reporter *reporter, int level, c
     struct cluster_node *node = container_of(reporter, struct cluster_node, reporter);
     cluster_say(node->cluster, "node %u level=%d %s %s-%d %s", node->number, level, event, topic,
                 (int)partition, detail);
+    if (strcmp(topic, "t") == 0)
+        cluster_moment_reported(node, event, partition);
 }
 
 static void core_started(void *context, enum error error, const char *step)

@@ -61,6 +61,12 @@ static struct cluster_node *authority_of(struct cluster *cluster)
     return found;
 }
 
+int32_t cluster_controller(struct cluster *cluster)
+{
+    const struct cluster_node *authority = authority_of(cluster);
+    return authority == NULL ? -1 : (int32_t)authority->number;
+}
+
 struct node_list {
     const struct client_steward *steward;
     int32_t ids[CLUSTER_NODE_IDS];
@@ -169,7 +175,10 @@ static bool quorum_survives(const struct client_steward *steward, struct cluster
         left += members[i].node_id != victim && cluster->slots[members[i].node_id] >= 0 &&
                 knows_it_votes(cluster, members[i].node_id);
     }
-    return 2 * left > voters;
+    /* One who is made a voter counts at once, and votes only once it has stored that it does: of an
+     * even number of voters one may be such. */
+    bool grows = voters < (cluster->node_count >= 5 ? 5 : 3);
+    return voters % 2 == 1 && 2 * left > voters + grows;
 }
 
 /* Lost disks that the cluster may still count upon. */
