@@ -35,6 +35,11 @@ bool fetched_may_be_named(const struct fetched *fetched)
            (fetched->state == FETCHED_CHECKING && fetched->ahead_offset >= 0);
 }
 
+bool fetched_vote_can_wait(const struct fetched *fetched, int64_t vote)
+{
+    return fetched->awaited && vote < fetched->leader_high_watermark;
+}
+
 void fetched_announce(struct fetched *fetched)
 {
     ASSERT(!fetched->gone);
@@ -125,7 +130,12 @@ static void fetched_news(struct partition_news *news, unsigned kinds)
     struct fetched *fetched = container_of(news, struct fetched, news);
     bool votes = (kinds & PARTITION_NEWS_SYNCED) != 0 &&
                  partition_config(fetched->partition)->durability == PARTITION_FSYNC;
-    if (!votes && (kinds & PARTITION_NEWS_START) == 0)
+    bool start = (kinds & PARTITION_NEWS_START) != 0;
+    if (!votes && !start)
+        return;
+    struct partition_position position;
+    if (!start && partition_position(fetched->partition, &position) == ERROR_NONE &&
+        fetched_vote_can_wait(fetched, position.synced_offset))
         return;
     if (fetched_may_be_named(fetched) && fetched->awaited && list_empty(&fetched->link))
         fetched_announce(fetched);

@@ -157,6 +157,7 @@ static void part_apply(struct flight_part *part)
     fetched->parts--;
     if (fetched_release(fetched))
         return;
+    bool silent = false;
     if (part->life == fetched->life) {
         ASSERT(fetched->state == FETCHED_CHECKING);
         enum error error = part_append(part);
@@ -167,6 +168,9 @@ static void part_apply(struct flight_part *part)
         fetched->fetcher->fetchers->view.bytes += part->batches.size;
         throttle_spend(fetched, part->batches.size);
         fetched_succeed(fetched);
+        fetched->leader_high_watermark = part->high_watermark;
+        const struct batch_facts *last = &part->batches.facts[part->batches.count - 1];
+        silent = fetched_vote_can_wait(fetched, batch_last_offset(&last->header) + 1);
     }
     if (fetched->state != FETCHED_CHECKING)
         return;
@@ -174,7 +178,7 @@ static void part_apply(struct flight_part *part)
         fetched->state = FETCHED_FETCHING;
         fetched->ahead_offset = -1; /* There the log ends now. */
     }
-    if (fetched_may_be_named(fetched))
+    if (fetched_may_be_named(fetched) && !silent)
         fetched_announce(fetched);
 }
 

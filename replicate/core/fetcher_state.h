@@ -40,8 +40,9 @@ struct fetched {
     struct fetched_key key;
     int32_t leader_epoch;
     enum fetched_state state;
-    bool awaited;          /* Named, and not answered with anything that needs an answer. */
-    uint64_t named_number; /* Of the flight that named it at asked_offset first. */
+    bool awaited;                  /* Named, and not answered with anything that needs an answer. */
+    int64_t leader_high_watermark; /* As its last records' answer had it. */
+    uint64_t named_number;         /* Of the flight that named it at asked_offset first. */
     int64_t asked_offset;
     int64_t
         ahead_offset;    /* CHECKING: behind all parts; -1: nothing is asked for before they end. */
@@ -137,6 +138,9 @@ struct fetchers {
 void fetched_announce(struct fetched *fetched);
 /* Whether the next request may name it now. */
 bool fetched_may_be_named(const struct fetched *fetched);
+/* What is behind our records is asked for already, and the leader has committed more than this
+ * vote: it moves nothing. A later request takes it along. */
+bool fetched_vote_can_wait(const struct fetched *fetched, int64_t vote);
 /* It cannot go on: again after a pause, which doubles from time to time. */
 void fetched_fail(struct fetched *fetched, enum error error);
 /* It went on. */

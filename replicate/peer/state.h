@@ -124,7 +124,7 @@ struct stream {
     int polled;             /* Events asked for. */
     bool send_blocked;      /* The socket takes no more at the moment. */
     struct buffer *partial; /* What came of an answer that is not complete, from its size on. */
-    size_t expected_bytes;  /* Of the last answer with its size: the next may be alike. */
+    size_t expected_bytes;  /* Of late answers with their size, by and by forgotten. */
     struct buffer *spares[2];
 };
 

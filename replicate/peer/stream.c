@@ -22,6 +22,7 @@ enum {
     SIZE_BYTES = 4,
     DIRECT_BYTES_MIN = 16 * 1024,  /* An answer of this size is read into its own buffer. */
     FIRST_BYTES = 64 * 1024,       /* What a claimed size gets before its bytes come. */
+    ROOM_SHARE = 64,               /* A buffer is made so much larger than the last answer was. */
     SPARE_BYTES_MAX = 16 << 20,    /* Larger buffers are not kept. */
     RECEIVE_SHARE_BYTES = 4 << 20, /* Of one stream in one turn of the loop. */
     ENCODED_BYTES_MAX = 1 << 20,   /* Beyond it no more is encoded before it is sent. */
@@ -202,7 +203,10 @@ static bool answer_total(const uint8_t *bytes, size_t size, size_t *ret_total)
 
 static enum received answer_give(struct stream *stream, struct buffer *buffer, struct slice frame)
 {
-    stream->expected_bytes = SIZE_BYTES + frame.size;
+    /* Small ones between large ones do not make the next large one a surprise. */
+    size_t total = SIZE_BYTES + frame.size;
+    size_t before = stream->expected_bytes;
+    stream->expected_bytes = total > before - before / 4 ? total : before - before / 4;
     enum error error = link_answered(stream->owner, buffer, frame);
     return error == ERROR_NONE ? RECEIVED_SOME : fail(stream, "it answers what was not asked");
 }
@@ -302,7 +306,8 @@ static enum received room_make(struct stream *stream, uint8_t **ret_to, size_t *
         return RECEIVED_SOME;
     }
     if (stream->partial == NULL)
-        stream->partial = buffer_take(stream, stream->expected_bytes);
+        stream->partial =
+            buffer_take(stream, stream->expected_bytes + stream->expected_bytes / ROOM_SHARE);
     struct buffer *buffer = stream->partial;
     if (buffer == NULL)
         return fail(stream, error_text(ERROR_OUT_OF_MEMORY));

@@ -66,6 +66,25 @@ static void a_follower_asks_ahead_while_it_checks(void **state)
     replicas_expect_equal(c, 0);
 }
 
+/* Far behind the high watermark a vote moves nothing: a request an answer, not two. */
+static void a_follower_far_behind_does_not_vote_for_each_answer(void **state)
+{
+    struct replicas *c = *state;
+    c->fetching.early_bytes_max = 0;
+    c->fetching.fetch_max_bytes = 1500; /* A batch and a part of the next. */
+    replicas_make(c, 1, 0);
+    replicas_stop(c, 2, true, false);
+    replicas_elect(c, 0, 0, "01");
+    for (int i = 0; i < 100; i++)
+        replicas_append(c, 0, 0, 2, 500, -1, ERROR_NONE);
+
+    replicas_start(c, 2);
+
+    assert_true(replicas_settle(c, 0, 5000));
+    assert_in_range(fetchers_view(c->nodes[2].fetchers).requests, 90, 130);
+    replicas_expect_equal(c, 0);
+}
+
 /* One answer is damaged while what is behind it is on its way: none of that is written before it.
  */
 static void nothing_asked_for_ahead_is_written_behind_a_gap(void **state)
@@ -422,6 +441,7 @@ int main(void)
         FETCHER_TEST(a_record_is_on_every_replica_before_acks_all_is_answered),
         FETCHER_TEST(a_follower_that_was_away_catches_up),
         FETCHER_TEST(a_follower_asks_ahead_while_it_checks),
+        FETCHER_TEST(a_follower_far_behind_does_not_vote_for_each_answer),
         FETCHER_TEST(nothing_asked_for_ahead_is_written_behind_a_gap),
         FETCHER_TEST(what_was_asked_for_ahead_of_an_old_leader_is_of_no_use),
         FETCHER_TEST(partitions_at_rest_cost_a_request_now_and_then),
