@@ -132,6 +132,15 @@ static void term_tell(const struct engine *engine, struct raft_request_vote_resu
         result->term = term;
 }
 
+/* libraft never sets the index that goes with a refusal of an older term (recv_append_entries.c),
+ * and who leads this term by then would go on from there. What it sets in other refusals: */
+static void refusal_end(struct engine *engine, struct raft_append_entries_result *result)
+{
+    uint64_t last = raft_last_index(&engine->raft);
+    if (result->rejected > 0)
+        result->last_log_index = last < result->rejected ? last : result->rejected - 1;
+}
+
 /* A snapshot that was taken while an older one was about to be sent goes out with the older one's
  * term (legacy.c, legacyLoadSnapshotCb); who installs it refuses what comes after, and dies. */
 static int send(struct raft_io *io, struct raft_io_send *request,
@@ -144,6 +153,8 @@ static int send(struct raft_io *io, struct raft_io_send *request,
             told.install_snapshot.last_term = engine->guard.snapshots[i].term;
     if (message->type == RAFT_REQUEST_VOTE_RESULT)
         term_tell(engine, &told.request_vote_result);
+    if (message->type == RAFT_APPEND_ENTRIES_RESULT)
+        refusal_end(engine, &told.append_entries_result);
     if (message->type == RAFT_APPEND_ENTRIES)
         commit_told(engine, message);
     return engine->guard.io.send(io, request, &told, sent);
