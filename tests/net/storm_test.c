@@ -147,8 +147,8 @@ static void ask_everything(struct node *node, const uint8_t *bytes, size_t size)
     int descriptor = client_connect(node);
     client_send(descriptor, bytes, size);
     (void)shutdown(descriptor, SHUT_WR);
-    uint8_t some[4096];
-    while (recv(descriptor, some, sizeof some, 0) > 0)
+    uint8_t byte;
+    while (client_read(descriptor, &byte, 1))
         ;
     (void)close(descriptor);
 }
