@@ -66,6 +66,7 @@ check_equal 'the group is where kcat left it' 4 "$(output_of 'cat /mnt/kafka/.gr
 check 'and was sent back: it lags by all' grep -qE '^orders[[:blank:]]+0[[:blank:]]+0[[:blank:]]+4[[:blank:]]+4' \
     <(output_of 'cat /mnt/kafka/.groups/billing/.lag')
 check_equal 'the node is well' ok "$(output_of 'cat /mnt/kafka/.health' | cut -c 1-2)"
+check 'the reason of a refusal is told' grep -q 'mkdir.*two.*EINVAL.*a topic name is' <(output_of 'tail -n 1 /mnt/kafka/.errors')
 check 'the manual is a page' [ "$(output_of 'cat /mnt/kafka/.help' | wc -l)" -ge 20 ]
 three=$(output_of ./examples/three_nodes.sh)
 check 'the cluster forms' grep -q '^formed in [0-9]* ms' <<< "$three"
