@@ -80,11 +80,13 @@ check_not 'and hold no control byte' grep -q $'\033' "$MOUNT/.errors"
 if [ "$(id -u)" = 0 ]; then
     check 'set-user-id, devices and execution are off' \
         grep -q " $MOUNT [^ ]*nosuid,nodev,noexec" /proc/self/mountinfo
+    # By a relative path: others may not pass through the directory of this test.
+    check 'what all may read, another user reads' setpriv --reuid=65534 --clear-groups test -r 0
     check_error 'the configuration is the node user'"'"'s alone' 'Permission denied' \
-        setpriv --reuid=65534 --clear-groups cat "$MOUNT/.config"
+        setpriv --reuid=65534 --clear-groups cat ../.config
     if setpriv --reuid=65534 --clear-groups unshare --map-root-user true 2> /dev/null; then
         check_error 'root of a user namespace is still nobody' 'Permission denied' \
-            setpriv --reuid=65534 --clear-groups unshare --map-root-user cat "$MOUNT/.config"
+            setpriv --reuid=65534 --clear-groups unshare --map-root-user cat ../.config
     fi
 fi
 
