@@ -281,6 +281,8 @@ enum error core_close(struct core *core, bool clean)
         return ERROR_NONE;
     bool all_clean = partition_table_close(broker->partitions, clean);
     broker->partitions = NULL;
-    return all_clean ? log_directory_mark_clean(core->options.directory)
-                     : log_directory_checkpoint(core->options.directory);
+    if (all_clean)
+        return log_directory_mark_clean(core->options.directory);
+    enum error error = log_directory_checkpoint(core->options.directory);
+    return error == ERROR_NONE && clean ? ERROR_STORAGE : error;
 }

@@ -113,7 +113,7 @@ void core_stop(struct core *core);
 bool core_idle(struct core *core);
 
 /* Once idle and no partition is held by anybody. With `clean` the directory is marked so when every
- * log is on stable storage; otherwise, and on errors, the next start recovers. */
+ * log is on stable storage, else STORAGE; without the mark the next start recovers. */
 enum error core_close(struct core *core, bool clean);
 
 /* ---- between core.c and core_start.c ---- */

@@ -231,12 +231,15 @@ static enum error segments_load(struct log *log, const struct log_open_options *
     log->end_offset = log_active(log)->next_offset;
     shortened_note(log, options);
     /* A killed process may have left names that no sync has covered: what was synced below them
-     * keeps them, the rest waits for the next sync (a power cut would take the whole file). */
-    if (!options->clean && log_active(log)->place.base_offset >= options->recovery_point)
+     * keeps them, the rest waits for the next sync (a power cut would take the whole file). So may
+     * a making of this log that failed half way, which a clean stop knows nothing of. */
+    bool never_synced = options->recovery_point <= 0;
+    if (never_synced ||
+        (!options->clean && log_active(log)->place.base_offset >= options->recovery_point))
         log->directory_unsynced = true;
-    if (!options->clean && options->recovery_point <= 0)
+    if (never_synced)
         log->parent_unsynced = true;
-    if (!options->clean && epochs_known) {
+    if ((!options->clean || never_synced) && epochs_known) {
         log->epochs_unsynced = true;
         log->directory_unsynced = true;
     }

@@ -283,12 +283,12 @@ static enum error metadata_write(struct log *log)
     return storage_replace_whole(log->storage, path, text, (size_t)size);
 }
 
-/* It goes to stable storage with the first records: where none were synced a crash may have torn
- * it, and nobody can say whose what is here is. */
+/* It goes to stable storage with the first records: where none were synced a power cut may have
+ * torn it, and nobody can say whose what is here is. A clean stop says nothing of a log that it
+ * could not open. */
 static bool metadata_torn(const struct log_open_options *options, const char *text, size_t size)
 {
-    return !options->clean && options->recovery_point <= 0 &&
-           (size < METADATA_BYTES || memchr(text, 0, size) != NULL);
+    return options->recovery_point <= 0 && (size < METADATA_BYTES || memchr(text, 0, size) != NULL);
 }
 
 enum error log_metadata_agree(struct log *log, const struct log_open_options *options,

@@ -186,6 +186,37 @@ static void a_new_log_is_synced_with_its_first_records(void **state)
     fixture_done(&fixture);
 }
 
+/* The making of a log that failed half way, at any call, leaves nothing that a later one takes for
+ * synced: not after a clean stop either, which knew nothing of a log that it could not open. */
+static void a_log_that_was_half_made_keeps_what_it_syncs(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (long countdown = 0; failed; countdown++) {
+        struct fixture fixture;
+        fixture_init(&fixture, 124);
+        struct simulated_fault fault = {.operations =
+                                            SIMULATED_OPEN | SIMULATED_WRITE | SIMULATED_RENAME,
+                                        .countdown = countdown,
+                                        .error = ERROR_STORAGE};
+        simulated_storage_fail(fixture.disk, &fault);
+        failed = fixture_try_open(&fixture, false, -1) != ERROR_NONE;
+        simulated_storage_fail_end(fixture.disk);
+        assert_true(failed || countdown > 3);
+        if (!failed)
+            log_close(fixture.log, true);
+        fixture_open(&fixture, true, -1);
+        fixture_append(fixture.log, 5, 3);
+        assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
+        log_discard(fixture.log);
+        simulated_storage_crash_losing_all(fixture.disk);
+        fixture_open(&fixture, false, 5);
+        assert_int_equal(log_end_offset(fixture.log), 5);
+        assert_int_equal(log_epoch_latest(fixture.log), 3);
+        fixture_done(&fixture);
+    }
+}
+
 /* An epoch that cannot be stored is not assigned, and its batch not written. */
 static void an_epoch_that_cannot_be_stored_writes_nothing(void **state)
 {
@@ -213,6 +244,7 @@ int main(void)
         cmocka_unit_test(an_epoch_that_nobody_knows_is_damage),
         cmocka_unit_test(an_epoch_that_was_truncated_away_does_not_come_back),
         cmocka_unit_test(a_new_log_is_synced_with_its_first_records),
+        cmocka_unit_test(a_log_that_was_half_made_keeps_what_it_syncs),
         cmocka_unit_test(an_epoch_that_cannot_be_stored_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,9 @@ static void another_topics_directory_is_refused(void **state)
         ERROR_NONE);
     /* Cut short where nothing was ever synced: nobody knows whose it is. */
     assert_int_equal(log_open(&options, &fixture.log, &failure), ERROR_INCONSISTENT_TOPIC_ID);
+    options.clean = true; /* After a clean stop, too: of a log that could not be opened then. */
+    assert_int_equal(log_open(&options, &fixture.log, &failure), ERROR_INCONSISTENT_TOPIC_ID);
+    options.clean = false;
     options.recovery_point = 1;
     assert_int_equal(log_open(&options, &fixture.log, &failure), ERROR_MALFORMED);
     static const char rotten[] = "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAA!A";

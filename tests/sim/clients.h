@@ -17,12 +17,12 @@ bool producers_idle(struct world *world);
 bool producers_finish(struct world *world);
 
 /* Consumers with fetch sessions, and readers of the text view. */
-struct fetcher *fetchers_new(struct world *world);
-void fetchers_free(struct fetcher *fetchers);
-void fetchers_crashed(struct world *world);
-void fetchers_act(struct world *world);
-bool fetchers_idle(struct world *world);
-void fetchers_cancel(struct world *world);
+struct consumer *consumers_new(struct world *world);
+void consumers_free(struct consumer *consumers);
+void consumers_crashed(struct world *world);
+void consumers_act(struct world *world);
+bool consumers_idle(struct world *world);
+void consumers_cancel(struct world *world);
 
 /* Reads the batches of `bytes` into the model, from `offset` on; returns the offset behind the last
  * whole one. A batch whose checksum is wrong ends it: the client sees that. */

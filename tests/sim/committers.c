@@ -17,8 +17,8 @@ enum { KEPT_PARTITIONS = 2, COMMIT_VERSION = 8, OFFSET_FETCH_VERSION = 7 };
 struct committer {
     struct world *world;
     char group[16];
-    struct call commit;
-    struct call fetch;
+    struct client_call commit;
+    struct client_call fetch;
     int32_t partition; /* Of the commit under way. */
     int64_t tried[KEPT_PARTITIONS];
     int64_t acknowledged[KEPT_PARTITIONS];
@@ -49,9 +49,9 @@ void committers_crashed(struct world *world)
 {
     for (int i = 0; i < WORLD_COMMITTERS; i++) {
         if (world->committers[i].commit.in_flight)
-            call_forget(&world->committers[i].commit);
+            client_call_forget(&world->committers[i].commit);
         if (world->committers[i].fetch.in_flight)
-            call_forget(&world->committers[i].fetch);
+            client_call_forget(&world->committers[i].fetch);
     }
 }
 
@@ -64,7 +64,7 @@ bool committers_idle(struct world *world)
     return true;
 }
 
-static void commit_done(struct call *call)
+static void commit_done(struct client_call *call)
 {
     struct committer *committer = container_of(call, struct committer, commit);
     const struct offset_commit_response *response = call->request.response;
@@ -82,27 +82,27 @@ static void commit_done(struct call *call)
 
 static void commit(struct committer *committer)
 {
-    struct call *call = &committer->commit;
+    struct client_call *call = &committer->commit;
     int32_t partition = (int32_t)random_below(&committer->world->random, KEPT_PARTITIONS);
     committer->partition = partition;
     struct offset_commit_request *body =
-        call_begin(call, committer->world, API_OFFSET_COMMIT, COMMIT_VERSION);
-    body->group_id = call_text(call, committer->group);
+        client_call_begin(call, committer->world, API_OFFSET_COMMIT, COMMIT_VERSION);
+    body->group_id = client_call_text(call, committer->group);
     body->member_id = SLICE_EMPTY;
     body->group_instance_id = SLICE_NULL;
-    body->topics = call_allocate(call, 1, sizeof *body->topics);
+    body->topics = client_call_allocate(call, 1, sizeof *body->topics);
     body->topics_count = 1;
-    body->topics->name = call_text(call, "kept");
-    body->topics->partitions = call_allocate(call, 1, sizeof *body->topics->partitions);
+    body->topics->name = client_call_text(call, "kept");
+    body->topics->partitions = client_call_allocate(call, 1, sizeof *body->topics->partitions);
     body->topics->partitions_count = 1;
     offset_commit_request_partition_init(body->topics->partitions);
     body->topics->partitions->partition_index = partition;
     body->topics->partitions->committed_offset = ++committer->tried[partition];
-    body->topics->partitions->committed_metadata = call_text(call, "note");
-    call_send(call, commit_done);
+    body->topics->partitions->committed_metadata = client_call_text(call, "note");
+    client_call_send(call, commit_done);
 }
 
-static void fetch_done(struct call *call)
+static void fetch_done(struct client_call *call)
 {
     struct committer *committer = container_of(call, struct committer, fetch);
     struct world *world = committer->world;
@@ -129,21 +129,21 @@ static void fetch_done(struct call *call)
 
 static void fetch(struct committer *committer)
 {
-    struct call *call = &committer->fetch;
+    struct client_call *call = &committer->fetch;
     struct offset_fetch_request *body =
-        call_begin(call, committer->world, API_OFFSET_FETCH, OFFSET_FETCH_VERSION);
-    body->group_id = call_text(call, committer->group);
-    body->topics = call_allocate(call, 1, sizeof *body->topics);
+        client_call_begin(call, committer->world, API_OFFSET_FETCH, OFFSET_FETCH_VERSION);
+    body->group_id = client_call_text(call, committer->group);
+    body->topics = client_call_allocate(call, 1, sizeof *body->topics);
     body->topics_count = 1;
-    body->topics->name = call_text(call, "kept");
+    body->topics->name = client_call_text(call, "kept");
     body->topics->partition_indexes =
-        call_allocate(call, KEPT_PARTITIONS, sizeof *body->topics->partition_indexes);
+        client_call_allocate(call, KEPT_PARTITIONS, sizeof *body->topics->partition_indexes);
     body->topics->partition_indexes_count = KEPT_PARTITIONS;
     for (int k = 0; k < KEPT_PARTITIONS; k++) {
         body->topics->partition_indexes[k] = k;
         committer->floor[k] = committer->acknowledged[k];
     }
-    call_send(call, fetch_done);
+    client_call_send(call, fetch_done);
 }
 
 void committers_act(struct world *world)

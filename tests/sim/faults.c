@@ -137,15 +137,15 @@ static void lose_index(struct world *world)
 static bool drained(void *context)
 {
     struct world *world = context;
-    return producers_idle(world) && fetchers_idle(world) && committers_idle(world) &&
+    return producers_idle(world) && consumers_idle(world) && committers_idle(world) &&
            admin_idle(world);
 }
 
 /* Ends a fetch that waits, as a closed connection does. */
 static void drain(struct world *world)
 {
-    world->node.broker.stopping = true;
-    fetchers_cancel(world);
+    world->node.core.broker.stopping = true;
+    consumers_cancel(world);
     bool done = simulated_executor_run_until(world->node.events, drained, world, DRAIN_MS);
     /* The quorum's log waits for room on a full disk, and those who propose with it. */
     if (!done && world->disk_is_full) {
@@ -163,7 +163,7 @@ static void crash(struct world *world, enum node_crash_kind kind)
     node_crash(&world->node, kind, &world->random);
     world->crashes++;
     producers_crashed(world);
-    fetchers_crashed(world);
+    consumers_crashed(world);
     committers_crashed(world);
 }
 
@@ -215,7 +215,7 @@ void faults_restart(struct world *world, enum fault_stop stop)
             simulated_storage_crash(world->node.disk, &world->random);
         if (error != ERROR_NONE && (sync_failed || power_cut))
             stop = FAULT_POWER_CUT;
-        fetchers_crashed(world);
+        consumers_crashed(world);
     } else {
         crash(world, stop == FAULT_KILL ? NODE_KILLED : NODE_POWER_CUT);
     }

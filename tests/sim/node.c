@@ -4,8 +4,6 @@
 
 #include "base/assertion.h"
 #include "base/memory.h"
-#include "handle/fetch_session.h"
-#include "handle/topic_creation.h"
 #include "sim/process_memory.h"
 #include "sim/simulated_file.h"
 #include "sim/simulated_raft_io.h"
@@ -46,11 +44,6 @@ static void partition_reported(struct partition_reporter *reporter, int level, c
         node->reported(node, event, topic, partition, detail);
 }
 
-static uint32_t offsets_partition_count(void *context, bool create)
-{
-    return offsets_topic_partitions(context, create);
-}
-
 /* ---- starting ---- */
 
 static void config_make(struct node *node)
@@ -72,73 +65,13 @@ static enum error directory_open(struct node *node)
         log_directory_open(simulated_storage_seam(node->disk), executor, &node->directory, NULL);
     if (error != ERROR_NONE)
         return error;
-    if (!uuid_is_zero(&log_directory_identity(node->directory)->cluster_id))
+    node->fresh = uuid_is_zero(&log_directory_identity(node->directory)->cluster_id);
+    if (!node->fresh)
         return ERROR_NONE;
     struct log_identity identity = {.cluster_id = uuid_random(executor),
                                     .node_id = NODE_ID,
                                     .directory_id = uuid_random(executor)};
     return log_directory_identify(node->directory, &identity);
-}
-
-static enum error groups_make(struct node *node)
-{
-    const struct config_set *config = node->config;
-    struct group_coordinator_options options = {
-        .executor = executor_of(node),
-        .partitions = node->broker.partitions,
-        .config =
-            {
-                .initial_rebalance_delay_ms =
-                    config_node_number(config, "group.initial.rebalance.delay.ms"),
-                .min_session_timeout_ms =
-                    config_node_number(config, "group.min.session.timeout.ms"),
-                .max_session_timeout_ms =
-                    config_node_number(config, "group.max.session.timeout.ms"),
-                .offsets_retention_ms =
-                    config_node_number(config, "offsets.retention.minutes") * 60000,
-                .offsets_retention_check_interval_ms =
-                    config_node_number(config, "offsets.retention.check.interval.ms"),
-                .commit_timeout_ms = config_node_number(config, "offsets.commit.timeout.ms"),
-                .max_size = (int32_t)config_node_number(config, "group.max.size"),
-                .offset_metadata_max_bytes =
-                    (int32_t)config_node_number(config, "offset.metadata.max.bytes"),
-            },
-        .offsets_partition_count = offsets_partition_count,
-        .context = &node->broker,
-    };
-    return group_coordinator_new(&options, &node->broker.groups);
-}
-
-static enum error broker_make(struct node *node)
-{
-    const struct config_set *config = node->config;
-    struct broker *broker = &node->broker;
-    node->reporter.report = partition_reported;
-    struct partition_table_options table = {
-        .storage = broker->storage,
-        .executor = broker->executor,
-        .directory = node->directory,
-        .reporter = &node->reporter,
-        .node_id = NODE_ID,
-        .replica_lag_time_max_ms = config_node_number(config, "replica.lag.time.max.ms"),
-        .retention_check_interval_ms =
-            config_node_number(config, "log.retention.check.interval.ms"),
-        .checkpoint_interval_ms =
-            config_node_number(config, "log.flush.offset.checkpoint.interval.ms"),
-    };
-    enum error error = partition_table_new(&table, &broker->partitions);
-    if (error == ERROR_NONE)
-        error = groups_make(node);
-    if (error == ERROR_NONE)
-        error = fetch_sessions_new(
-            broker->executor,
-            (uint32_t)config_node_number(config, "max.incremental.fetch.session.cache.slots"),
-            &broker->fetch_sessions);
-    if (error == ERROR_NONE)
-        error = broker_follow_catalog(broker, &node->follower);
-    if (error == ERROR_NONE && !log_directory_was_clean(node->directory))
-        partition_table_recover(broker->partitions);
-    return error;
 }
 
 /* ---- the engine ---- */
@@ -177,7 +110,6 @@ static enum error engine_start(struct node *node)
     enum error error = simulated_raft_open(&raft, &engine, &node->engine, &node->raft);
     if (error != ERROR_NONE)
         return error;
-    catalog_set_proposer(node->catalog, engine_proposer(node->engine));
     bool settled = simulated_executor_run_until(node->events, engine_settled, node, START_MS);
     return settled && !node->dead ? ERROR_NONE : ERROR_STORAGE;
 }
@@ -191,28 +123,50 @@ void node_look(struct node *node)
     node->applied(node, index, catalog_hash(node->catalog));
 }
 
-static enum error cluster_make(struct node *node)
+/* ---- the core ---- */
+
+static void core_started(void *context, enum error error, const char *step)
 {
-    struct executor *executor = executor_of(node);
-    struct uuid cluster = catalog_cluster_id(node->catalog);
-    if (uuid_is_zero(&cluster)) {
-        struct catalog_command command = {.kind = CATALOG_CLUSTER_INIT,
-                                          .cluster_id =
-                                              log_directory_identity(node->directory)->cluster_id};
-        enum error error = node_propose(node, &command).error;
-        if (error != ERROR_NONE)
-            return error;
-    }
-    struct catalog_command command = {
-        .kind = CATALOG_NODE_REGISTER,
-        .node = {.id = NODE_ID,
-                 .host = "localhost",
-                 .port = 9092,
-                 .incarnation_id = uuid_random(executor),
-                 .directory_id = log_directory_identity(node->directory)->directory_id},
+    struct node *node = context;
+    if (error != ERROR_NONE && node->verbose)
+        printf("start: %s: %s\n", step, error_text(error));
+    node->start_error = error;
+    node->core_answered = true;
+}
+
+static bool core_settled(void *context)
+{
+    const struct node *node = context;
+    return node->core_answered || node->dead;
+}
+
+static enum error core_begin(struct node *node)
+{
+    node->reporter.report = partition_reported;
+    core_init(&node->core, executor_of(node), node->catalog, node->config);
+    struct core_options options = {
+        .executor = executor_of(node),
+        .storage = simulated_storage_seam(node->disk),
+        .directory = node->directory,
+        .catalog = node->catalog,
+        .local = engine_proposer(node->engine),
+        .config = node->config,
+        .data_directory = "/simulated",
         .node_id = NODE_ID,
+        .host = "localhost",
+        .port = 9092,
+        .version = "simulated",
+        .reporter = &node->reporter,
+        .fresh = node->fresh,
+        .started = core_started,
+        .context = node,
     };
-    return node_propose(node, &command).error;
+    enum error error = core_start(&node->core, &options);
+    if (error != ERROR_NONE)
+        return error;
+    bool settled = simulated_executor_run_until(node->events, core_settled, node, START_MS);
+    ASSERT(settled);
+    return node->dead ? ERROR_STORAGE : node->start_error;
 }
 
 static enum error start_steps(struct node *node)
@@ -225,17 +179,7 @@ static enum error start_steps(struct node *node)
     error = catalog_new(executor_of(node), &node->catalog);
     if (error == ERROR_NONE)
         error = engine_start(node);
-    if (error == ERROR_NONE)
-        error = cluster_make(node);
-    if (error != ERROR_NONE)
-        return error;
-    node->broker = (struct broker){.executor = executor_of(node),
-                                   .storage = simulated_storage_seam(node->disk),
-                                   .catalog = node->catalog,
-                                   .config = node->config,
-                                   .data_directory = "/simulated",
-                                   .node_id = NODE_ID};
-    return broker_make(node);
+    return error == ERROR_NONE ? core_begin(node) : error;
 }
 
 enum error node_start(struct node *node)
@@ -249,7 +193,7 @@ enum error node_start(struct node *node)
     node->applied_index = 0;
     node->catalog = NULL;
     node->directory = NULL;
-    node->follower = NULL;
+    node->core_answered = false;
     node->starts++;
     enum error error = start_steps(node);
     node->is_up = true;
@@ -262,16 +206,10 @@ enum error node_start(struct node *node)
 
 /* ---- stopping ---- */
 
-static bool groups_idle(void *context)
+static bool core_has_ended(void *context)
 {
-    const struct node *node = context;
-    return group_coordinator_idle(node->broker.groups) && node->engine_closed;
-}
-
-static bool partitions_idle(void *context)
-{
-    const struct node *node = context;
-    return partition_table_idle(node->broker.partitions);
+    struct node *node = context;
+    return core_idle(&node->core) && node->engine_closed;
 }
 
 static void engine_was_closed(void *context)
@@ -283,21 +221,13 @@ static void engine_was_closed(void *context)
 enum error node_stop(struct node *node)
 {
     ASSERT(node->is_up);
-    struct broker *broker = &node->broker;
-    broker->stopping = true;
-    group_coordinator_stop(broker->groups);
+    core_stop_requests(&node->core);
+    core_stop_cluster(&node->core);
+    core_stop(&node->core);
     engine_close(node->engine, engine_was_closed, node);
-    bool idle = simulated_executor_run_until(node->events, groups_idle, node, STOP_MS);
-    ASSERT(idle);
-    broker_follow_stop(node->follower);
-    group_coordinator_free(broker->groups);
-    fetch_sessions_free(broker->fetch_sessions);
-    partition_table_stop(broker->partitions);
-    idle = simulated_executor_run_until(node->events, partitions_idle, node, STOP_MS);
-    ASSERT(idle);
-    enum error error = partition_table_close(broker->partitions, true)
-                           ? log_directory_mark_clean(node->directory)
-                           : ERROR_STORAGE;
+    bool ended = simulated_executor_run_until(node->events, core_has_ended, node, STOP_MS);
+    ASSERT(ended);
+    enum error error = core_close(&node->core, true);
     log_directory_close(node->directory);
     engine_free(node->engine);
     catalog_free(node->catalog);
@@ -306,7 +236,7 @@ enum error node_stop(struct node *node)
     ASSERT(process_memory_blocks() == 0);            /* Nothing leaks. */
     process_memory_forget();
     node->is_up = false;
-    node->broker = (struct broker){0};
+    node->core = (struct core){0};
     return error;
 }
 
@@ -322,7 +252,7 @@ void node_crash(struct node *node, enum node_crash_kind kind, struct random *ran
     else
         simulated_storage_kill(node->disk);
     node->is_up = false;
-    node->broker = (struct broker){0};
+    node->core = (struct core){0};
 }
 
 /* ---- shorthands ---- */
@@ -369,5 +299,5 @@ struct catalog_command node_topic_command(const char *name, const struct uuid *i
 
 struct partition *node_partition(struct node *node, const char *topic, int32_t index)
 {
-    return partition_table_find(node->broker.partitions, slice_of(topic), index);
+    return partition_table_find(node->core.broker.partitions, slice_of(topic), index);
 }

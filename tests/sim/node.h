@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One node of topicfs on simulated seams: the real catalog, partitions, logs, groups and request
- * handlers, put together as broker/daemon does, and the real engine and libraft on
- * simulated_raft_io.h. For the simulator and for tests of handlers.
+/* One node of topicfs on simulated seams: the daemon's core (catalog, partitions, logs, groups and
+ * request handlers) as a cluster of one, and the real engine and libraft on simulated_raft_io.h.
+ * For the simulator and for tests of handlers.
  *
  *   node_init -> node_start -> ... -> node_stop | node_crash -> node_start -> ... -> node_done */
 #ifndef TESTS_SIM_NODE_H
 #define TESTS_SIM_NODE_H
 
-#include "group/group.h"
-#include "handle/broker.h"
+#include "daemon/core.h"
 #include "replicate/engine/engine.h"
 #include "sim/random.h"
 #include "sim/simulated_executor.h"
@@ -24,16 +23,18 @@ struct node {
     struct simulated_storage *disk;
     struct simulated_executor *events;
     const struct node_setting *settings; /* Up to one with a NULL key; NULL: none. */
-    struct broker broker;
+    struct core core;
     struct config_set *config;
     struct catalog *catalog;
     struct log_directory *directory;
     struct engine *engine;
     struct simulated_raft *raft;
     bool engine_ready, engine_closed;
+    bool core_answered; /* Its start has ended, with start_error. */
+    enum error start_error;
+    bool fresh;            /* Its directory was made at this start. */
     bool dead;             /* Its metadata could not be stored: it must be crashed. */
     int64_t applied_index; /* That applied() was told last. */
-    struct broker_follower *follower;
     struct partition_reporter reporter;
     struct catalog_proposal proposal;
     bool proposal_done;

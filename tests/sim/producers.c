@@ -24,7 +24,7 @@ struct slot {
     uint32_t count;
     int32_t sequence;
     uint64_t life; /* Of the node, when it was first sent. */
-    struct call call;
+    struct client_call call;
     struct partition_append append; /* File writers. */
     struct buffer *bytes;
 };
@@ -141,7 +141,7 @@ static void slot_refused(struct slot *slot, int16_t code)
     slot_ended(slot, SLOT_REPEAT);
 }
 
-static void produce_done(struct call *call)
+static void produce_done(struct client_call *call)
 {
     struct slot *slot = container_of(call, struct slot, call);
     const struct produce_response *response = call->request.response;
@@ -189,7 +189,7 @@ static void batch_make(struct slot *slot)
     }
     struct batch_builder builder;
     batch_builder_init(&builder, &options);
-    int64_t now_ms = executor_wall_clock_ms(producer->world->node.broker.executor);
+    int64_t now_ms = executor_wall_clock_ms(producer->world->node.core.broker.executor);
     for (uint32_t i = 0; i < slot->count; i++) {
         uint8_t value[MODEL_VALUE_BYTES_MAX];
         size_t size = model_value(producer->partition, slot->number + i, value);
@@ -209,19 +209,20 @@ static void send_by_port(struct slot *slot)
 {
     struct producer *producer = slot->producer;
     struct world *world = producer->world;
-    struct produce_request *body = call_begin(&slot->call, world, API_PRODUCE, PRODUCE_VERSION);
+    struct produce_request *body =
+        client_call_begin(&slot->call, world, API_PRODUCE, PRODUCE_VERSION);
     body->acks = producer->kind == PLAIN && random_chance(&world->random, 1, 2) ? 1 : -1;
     body->timeout_ms = (int32_t)random_between(&world->random, 10, 30000);
-    body->topic_data = call_allocate(&slot->call, 1, sizeof *body->topic_data);
+    body->topic_data = client_call_allocate(&slot->call, 1, sizeof *body->topic_data);
     body->topic_data_count = 1;
-    body->topic_data->name = call_text(&slot->call, producer->topic);
+    body->topic_data->name = client_call_text(&slot->call, producer->topic);
     body->topic_data->partition_data =
-        call_allocate(&slot->call, 1, sizeof *body->topic_data->partition_data);
+        client_call_allocate(&slot->call, 1, sizeof *body->topic_data->partition_data);
     body->topic_data->partition_data_count = 1;
     body->topic_data->partition_data->index = producer->partition_index;
     body->topic_data->partition_data->records.data =
         slice_from(slot->bytes->data, slot->bytes->size);
-    call_send(&slot->call, produce_done);
+    client_call_send(&slot->call, produce_done);
 }
 
 static void send_by_file(struct slot *slot)
@@ -340,7 +341,7 @@ void producers_crashed(struct world *world)
             struct slot *slot = &producer->slots[k];
             if (slot->state != SLOT_IN_FLIGHT)
                 continue;
-            call_forget(&slot->call);
+            client_call_forget(&slot->call);
             slot->bytes = NULL;
             slot->state = producer->kind == IDEMPOTENT ? SLOT_REPEAT : SLOT_FREE;
         }

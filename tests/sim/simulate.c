@@ -74,7 +74,7 @@ static void world_init(struct world *world, uint64_t seed, bool verbose)
     world->node.context = world;
     world->model = model_new();
     world->producers = producers_new(world);
-    world->fetchers = fetchers_new(world);
+    world->consumers = consumers_new(world);
     world->committers = committers_new(world);
     world->admin = admin_new(world);
     faults_choose(world);
@@ -83,7 +83,7 @@ static void world_init(struct world *world, uint64_t seed, bool verbose)
 static void world_done(struct world *world)
 {
     producers_free(world->producers);
-    fetchers_free(world->fetchers);
+    consumers_free(world->consumers);
     committers_free(world->committers);
     admin_free(world->admin);
     model_free(world->model);
@@ -106,7 +106,7 @@ static void step(struct world *world)
     if (choice < 30)
         producers_act(world);
     else if (choice < 40)
-        fetchers_act(world);
+        consumers_act(world);
     else if (choice < 47)
         committers_act(world);
     else if (choice < 52)
@@ -127,7 +127,7 @@ static void finish(struct world *world)
     bool finished = false;
     for (int i = 0; i < FINISH_TRIES && !finished; i++) {
         simulated_executor_run_for(world->node.events, 100);
-        finished = producers_finish(world) && fetchers_idle(world) && committers_idle(world) &&
+        finished = producers_finish(world) && consumers_idle(world) && committers_idle(world) &&
                    admin_idle(world);
     }
     if (!finished)

@@ -22,7 +22,7 @@ enum {
 
 struct model;
 struct producer;
-struct fetcher;
+struct consumer;
 struct committer;
 struct admin;
 
@@ -41,7 +41,7 @@ struct world {
     struct world_faults faults;
     struct model *model;
     struct producer *producers;
-    struct fetcher *fetchers;
+    struct consumer *consumers;
     struct committer *committers;
     struct admin *admin;
     uint64_t trace;   /* Of everything clients saw. */
@@ -65,20 +65,22 @@ void world_trace(struct world *world, uint64_t a, uint64_t b, uint64_t c);
 
 /* ---- calls: requests of clients, through the same door as the network's ---- */
 
-struct call {
+struct client_call {
     struct request request;
     struct world *world;
     bool in_flight;
-    void (*done)(struct call *call); /* The response is there, or NULL: the connection closed. */
+    void (*done)(
+        struct client_call *call); /* The response is there, or NULL: the connection closed. */
 };
 
-/* The request's body, initialised, to be filled before call_send. */
-void *call_begin(struct call *call, struct world *world, int16_t api_key, int16_t version);
-void *call_allocate(struct call *call, size_t count, size_t size);
-struct slice call_text(struct call *call, const char *text);
-void call_send(struct call *call, void (*done)(struct call *call));
+/* The request's body, initialised, to be filled before client_call_send. */
+void *client_call_begin(struct client_call *call, struct world *world, int16_t api_key,
+                        int16_t version);
+void *client_call_allocate(struct client_call *call, size_t count, size_t size);
+struct slice client_call_text(struct client_call *call, const char *text);
+void client_call_send(struct client_call *call, void (*done)(struct client_call *call));
 
 /* The node crashed: no answer comes. */
-void call_forget(struct call *call);
+void client_call_forget(struct client_call *call);
 
 #endif

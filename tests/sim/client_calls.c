@@ -6,13 +6,14 @@
 
 #include <string.h>
 
-void *call_begin(struct call *call, struct world *world, int16_t api_key, int16_t version)
+void *client_call_begin(struct client_call *call, struct world *world, int16_t api_key,
+                        int16_t version)
 {
     ASSERT(!call->in_flight);
     const struct api *api = api_find(api_key);
     ASSERT(api != NULL);
     ASSERT(api_supports(api, version));
-    request_init(&call->request, &world->node.broker, api, version);
+    request_init(&call->request, &world->node.core.broker, api, version);
     call->world = world;
     call->request.requester = (struct requester){.principal = slice_of("User:ANONYMOUS"),
                                                  .client_id = slice_of("simulated"),
@@ -21,19 +22,19 @@ void *call_begin(struct call *call, struct world *world, int16_t api_key, int16_
                                                  .listener_port = 9092,
                                                  .connection_id = 1,
                                                  .peer_node_id = PEER_CLIENT};
-    call->request.body = call_allocate(call, 1, api->request.size);
+    call->request.body = client_call_allocate(call, 1, api->request.size);
     api->request.init(call->request.body);
     return call->request.body;
 }
 
-void *call_allocate(struct call *call, size_t count, size_t size)
+void *client_call_allocate(struct client_call *call, size_t count, size_t size)
 {
     void *bytes = arena_allocate_array(&call->request.arena, count, size);
     ASSERT(bytes != NULL);
     return bytes;
 }
 
-struct slice call_text(struct call *call, const char *text)
+struct slice client_call_text(struct client_call *call, const char *text)
 {
     struct slice copy = arena_copy(&call->request.arena, slice_of(text));
     ASSERT(copy.data != NULL);
@@ -42,12 +43,12 @@ struct slice call_text(struct call *call, const char *text)
 
 static void answered(struct request *request)
 {
-    struct call *call = container_of(request, struct call, request);
+    struct client_call *call = container_of(request, struct client_call, request);
     call->in_flight = false;
     call->done(call);
 }
 
-void call_send(struct call *call, void (*done)(struct call *call))
+void client_call_send(struct client_call *call, void (*done)(struct client_call *call))
 {
     call->done = done;
     call->in_flight = true;
@@ -55,7 +56,7 @@ void call_send(struct call *call, void (*done)(struct call *call))
     handle_start(&call->request);
 }
 
-void call_forget(struct call *call)
+void client_call_forget(struct client_call *call)
 {
     memset(&call->request, 0, sizeof call->request);
     call->in_flight = false;
