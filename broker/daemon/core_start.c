@@ -295,6 +295,8 @@ static enum error cluster_parts_make(struct core *core)
         .founding = options->founding,
         .node_id = options->node_id,
         .session_timeout_ms = config_node_number(options->config, "broker.session.timeout.ms"),
+        .election_timeout_ms =
+            config_node_number(options->config, "controller.quorum.election.timeout.ms"),
     };
     error = controller_new(&controller, &core->controller);
     if (error != ERROR_NONE)

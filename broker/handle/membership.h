@@ -19,6 +19,12 @@ struct membership_answer {
     enum error error; /* NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. */
     bool fenced;
     bool should_shutdown; /* It asked to stop, and nobody needs it any more. */
+    /* Of the quorum, and of this controller's monotonic clock: the next beat carries them back. */
+    int64_t term;
+    int64_t clock_ms;
+    /* A majority of the voters has followed this controller since then at least; -1: not known to.
+     * No lease counts from before. */
+    int64_t proved_ms_ago;
 };
 
 /* A node that wants to be taken in. Owned by the caller until `done`, which comes exactly once, as

@@ -53,7 +53,11 @@ void handle_node_heartbeat(struct request *request)
         return;
     }
     response->nodes = NULL;
-    struct membership_answer answer = {.error = ERROR_NOT_CONTROLLER, .fenced = true};
+    struct membership_answer answer = {.error = ERROR_NOT_CONTROLLER,
+                                       .fenced = true,
+                                       .term = -1,
+                                       .clock_ms = -1,
+                                       .proved_ms_ago = -1};
     if (body->node_id != request->requester.peer_node_id)
         answer.error = ERROR_INVALID_REQUEST; /* In the name of another node. */
     else if (membership != NULL)
@@ -63,6 +67,9 @@ void handle_node_heartbeat(struct request *request)
     response->fenced = answer.fenced;
     response->should_shutdown = answer.should_shutdown;
     response->applied_index = catalog_applied_index(broker->catalog);
+    response->term = answer.term;
+    response->clock_ms = answer.clock_ms;
+    response->proved_ms_ago = answer.proved_ms_ago;
     response->wall_clock_ms = executor_wall_clock_ms(broker->executor);
     if (answer.error == ERROR_NONE && body->wants_nodes && broker->cluster_view != NULL &&
         !tell_nodes(request, response)) {

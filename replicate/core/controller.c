@@ -202,9 +202,18 @@ static void answer_heartbeat(struct membership *membership,
                              struct membership_answer *ret_answer)
 {
     struct controller *controller = controller_of(membership);
-    *ret_answer = (struct membership_answer){.error = ERROR_NOT_CONTROLLER, .fenced = true};
-    if (controller->active && quorum_leads(controller->options.quorum))
-        session_heartbeat(controller, request, ret_answer);
+    *ret_answer = (struct membership_answer){.error = ERROR_NOT_CONTROLLER,
+                                             .fenced = true,
+                                             .term = -1,
+                                             .clock_ms = -1,
+                                             .proved_ms_ago = -1};
+    if (!controller->active || !quorum_leads(controller->options.quorum))
+        return;
+    session_echo(controller, request);
+    session_heartbeat(controller, request, ret_answer);
+    ret_answer->term = quorum_term(controller->options.quorum);
+    ret_answer->clock_ms = controller_now_ms(controller);
+    ret_answer->proved_ms_ago = session_proved_ms_ago(controller);
 }
 
 static void answer_join(struct membership *membership, struct membership_join *join)

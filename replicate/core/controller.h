@@ -37,7 +37,8 @@ struct controller_options {
     const struct config_set *static_config;
     const struct founding *founding; /* Of a founder, else NULL: who else is one. */
     int32_t node_id;
-    int64_t session_timeout_ms; /* broker.session.timeout.ms */
+    int64_t session_timeout_ms;  /* broker.session.timeout.ms */
+    int64_t election_timeout_ms; /* controller.quorum.election.timeout.ms */
 };
 
 struct controller;

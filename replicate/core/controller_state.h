@@ -25,7 +25,9 @@ struct session {
     int64_t owed_since_ms;  /* Told then, or it has applied something since. */
     bool stands_still;      /* Reported. */
     int64_t shutdown_index; /* What the others must have applied before it may go; 0: not asked. */
+    int64_t echoed_ms;      /* The last clock of an answer of this leadership that it has had. */
     bool deciding;          /* A command about it is on its way. */
+    bool fencing;           /* That one: what comes of it late must not meet a lease given since. */
     bool returned;          /* Was unfenced: its preferred leaderships wait for it to catch up. */
     int64_t returned_ms;
     bool diverged; /* Reported under this registration. */
@@ -104,6 +106,11 @@ struct session *session_find(const struct controller *controller, int32_t node_i
 void sessions_free(struct controller *controller);
 void session_heartbeat(struct controller *controller, const struct node_heartbeat_request *request,
                        struct membership_answer *ret_answer);
+/* A voter that carries an answer's clock back had not voted for another by then. */
+void session_echo(struct controller *controller, const struct node_heartbeat_request *request);
+/* How long ago a majority of the voters certainly followed this controller; -1: not known. Whoever
+ * leads after it was elected later, and whatever it decides came later, too. */
+int64_t session_proved_ms_ago(const struct controller *controller);
 void session_timer_fired(struct timer *timer);
 void session_unreachable(struct controller *controller, int32_t node_id);
 /* Two nodes with one id: the second is refused while the first is alive (Kafka's

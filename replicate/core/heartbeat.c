@@ -19,8 +19,7 @@
 enum {
     SHUTDOWN_INTERVAL_MS = 20,
     RETRY_MS_MIN = 20,
-    NODES_INTERVAL_MS = 5000, /* How often to ask what the controller knows of the others. */
-    LEASE_PERCENT = 80
+    NODES_INTERVAL_MS = 5000 /* How often to ask what the controller knows of the others. */
 };
 
 enum shutdown_phase { SHUTDOWN_NONE, SHUTDOWN_TRANSFERRING, SHUTDOWN_ASKING, SHUTDOWN_ENDED };
@@ -39,8 +38,9 @@ struct heartbeat {
     bool calling;
     int64_t sent_ms;
     int64_t sent_epoch;
-    bool asked_here;        /* The last one, of this node's own controller. */
-    int64_t doubt_until_ms; /* Whether that is the controller still. */
+    int32_t clock_node_id; /* Whose clock the last answer told, for the next beat. */
+    int64_t clock_term;
+    int64_t clock_ms;
     struct call call;
     struct node_heartbeat_request request;
     bool stopped;
@@ -157,20 +157,25 @@ static int64_t next_ms(const struct heartbeat *heartbeat)
     return sooner_ms < interval_ms ? sooner_ms : interval_ms;
 }
 
-/* Whoever was away may have lost what it led: it hears of that before it serves. */
+/* Whoever was away may have lost what it led: it hears of that before it serves. The word of a
+ * controller, also this node's own, counts from when it certainly was one; so that this is not long
+ * ago, the next beat soon brings it the proof. */
 static void take_opinion(struct heartbeat *heartbeat, const struct membership_answer *answer)
 {
     heartbeat->shutdown_heard_ms = now_ms(heartbeat);
-    bool doubted = now_ms(heartbeat) < heartbeat->doubt_until_ms;
+    bool proved = answer->proved_ms_ago >= 0 && answer->proved_ms_ago <= heartbeat->sent_ms;
     if (answer->fenced)
         lease_init(&heartbeat->lease);
-    else if (!doubted)
-        lease_answered(&heartbeat->lease, heartbeat->sent_ms, heartbeat->answered_index,
+    else if (proved)
+        lease_answered(&heartbeat->lease, heartbeat->sent_ms - answer->proved_ms_ago,
+                       heartbeat->answered_index,
                        catalog_applied_index(heartbeat->options.catalog));
     bool settled = answer->fenced || heartbeat_lease_held(heartbeat);
     if (settled)
         tell_fenced(heartbeat, answer->fenced);
-    beat_in(heartbeat, settled ? next_ms(heartbeat) : retry_ms(heartbeat));
+    bool fresh = proved && answer->proved_ms_ago <= heartbeat->options.interval_ms / 2;
+    beat_in(heartbeat,
+            settled && (fresh || answer->fenced) ? next_ms(heartbeat) : retry_ms(heartbeat));
     tell_lease(heartbeat);
     if (answer->should_shutdown)
         shutdown_end(heartbeat, ERROR_NONE);
@@ -228,6 +233,10 @@ static void call_ended(struct call *call)
         answer.fenced = response->fenced;
         heartbeat->answered_index = response->applied_index;
         answer.should_shutdown = response->should_shutdown;
+        answer.proved_ms_ago = response->proved_ms_ago;
+        heartbeat->clock_node_id = call->node_id;
+        heartbeat->clock_term = response->term;
+        heartbeat->clock_ms = response->clock_ms;
         if (answer.error == ERROR_NOT_CONTROLLER && response->leader_id != call->node_id)
             heartbeat->hinted_leader_id = response->leader_id;
         if (!heartbeat->stopped)
@@ -267,31 +276,25 @@ static void request_fill(struct heartbeat *heartbeat)
     heartbeat->sent_epoch = heartbeat->epoch;
 }
 
-/* A process that stood still may not lead the quorum any more and not know: a leader that hears
- * nothing of a majority finds out within two election timeouts, one that hears of a newer term at
- * once. Until then its own controller's word is none. */
-static void doubt_after_a_pause(struct heartbeat *heartbeat)
-{
-    int64_t half_session_ms = heartbeat->options.session_timeout_ms / 2;
-    int64_t pause_ms = now_ms(heartbeat) - heartbeat->sent_ms;
-    if (!heartbeat->asked_here || pause_ms < 2 * heartbeat->options.interval_ms ||
-        pause_ms < half_session_ms)
-        return;
-    heartbeat->doubt_until_ms = now_ms(heartbeat) + half_session_ms;
-    lease_init(&heartbeat->lease);
-    tell_lease(heartbeat);
-}
-
 static void ask_here(struct heartbeat *heartbeat)
 {
     struct membership *membership = heartbeat->options.membership;
     struct membership_answer answer = {.error = ERROR_NONE};
-    doubt_after_a_pause(heartbeat);
-    heartbeat->asked_here = true;
     heartbeat->answered_index = 0;
     request_fill(heartbeat);
     membership->ops->heartbeat(membership, &heartbeat->request, &answer);
     take_answer(heartbeat, &answer);
+}
+
+/* Only while this node follows whoever told its clock: it has not voted for another since. */
+static void echo_fill(struct heartbeat *heartbeat, int32_t leader_id)
+{
+    struct quorum *quorum = heartbeat->options.quorum;
+    if (heartbeat->clock_node_id != leader_id || quorum_leader_id(quorum) != leader_id ||
+        heartbeat->clock_term != quorum_term(quorum))
+        return;
+    heartbeat->request.echoed_term = heartbeat->clock_term;
+    heartbeat->request.echoed_clock_ms = heartbeat->clock_ms;
 }
 
 static void ask_at(struct heartbeat *heartbeat, int32_t leader_id)
@@ -299,9 +302,8 @@ static void ask_at(struct heartbeat *heartbeat, int32_t leader_id)
     int64_t timeout_ms = heartbeat->options.session_timeout_ms / 2;
     if (timeout_ms < heartbeat->options.interval_ms)
         timeout_ms = heartbeat->options.interval_ms;
-    heartbeat->asked_here = false;
-    heartbeat->doubt_until_ms = 0;
     request_fill(heartbeat);
+    echo_fill(heartbeat, leader_id);
     call_init(&heartbeat->call, heartbeat->options.caller, api_find(API_NODE_HEARTBEAT), leader_id,
               CALL_CONTROL, timeout_ms);
     heartbeat->call.body = &heartbeat->request;
@@ -424,7 +426,7 @@ enum error heartbeat_new(const struct heartbeat_options *options, struct heartbe
     heartbeat->options = *options;
     heartbeat->epoch = -1;
     heartbeat->fenced = true;
-    heartbeat->hinted_leader_id = -1;
+    heartbeat->hinted_leader_id = heartbeat->clock_node_id = -1;
     lease_init(&heartbeat->lease);
     heartbeat->nodes_asked_ms = executor_monotonic_ms(options->executor) - NODES_INTERVAL_MS;
     heartbeat->beat_timer.fire = beat;

@@ -12,7 +12,10 @@
 
 #include <stdint.h>
 
-enum { LEASE_NONE = -1 }; /* For a time: no beat counts. */
+enum {
+    LEASE_NONE = -1,   /* For a time: no beat counts. */
+    LEASE_PERCENT = 80 /* Of a session. */
+};
 
 struct lease_beat {
     int64_t from_ms; /* LEASE_NONE: there is none. */

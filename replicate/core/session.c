@@ -9,6 +9,7 @@
 #include "base/assertion.h"
 #include "base/report.h"
 #include "replicate/core/controller_state.h"
+#include "replicate/core/lease.h"
 #include "wire/api_node_heartbeat.h"
 
 #include <inttypes.h>
@@ -28,7 +29,7 @@ static struct session *session_make(struct controller *controller, int32_t node_
     if (session == NULL)
         return NULL;
     session->node_id = node_id;
-    session->epoch = -1;
+    session->epoch = session->echoed_ms = -1;
     HASH_ADD_INT(controller->sessions, node_id, session);
     if (session->hh.tbl == NULL) {
         memory_free(session);
@@ -92,7 +93,7 @@ static void fence_decided(struct controller *controller, int32_t node_id,
     (void)outcome; /* A refusal is looked at again by the timer and the next heartbeat. */
     if (session == NULL)
         return;
-    session->deciding = false;
+    session->deciding = session->fencing = false;
     timer_at(controller, controller_now_ms(controller) + CONTROLLER_UNREACHABLE_MS / 3);
 }
 
@@ -106,6 +107,7 @@ static void propose_fence(struct controller *controller, struct session *session
         return;
     session->deciding =
         controller_decide(controller, &command, session->node_id, fence_decided) == ERROR_NONE;
+    session->fencing = session->deciding && fenced;
 }
 
 static void shutdown_decided(struct controller *controller, int32_t node_id,
@@ -142,6 +144,7 @@ static void follow_node(void *context, const struct catalog_node *node)
         return; /* Without memory: the next change or heartbeat makes it. */
     if (session->epoch != node->epoch) {
         bool deciding = session->deciding;
+        bool fencing = session->fencing;
         int64_t away_since_ms = session->away_since_ms;
         int64_t away_index = session->away_index;
         *session = (struct session){.node_id = node->id,
@@ -150,7 +153,9 @@ static void follow_node(void *context, const struct catalog_node *node)
                                     .heard_ms = now_ms,
                                     .applied_index = -1,
                                     .owed_index = -1,
+                                    .echoed_ms = session->echoed_ms,
                                     .deciding = deciding,
+                                    .fencing = fencing,
                                     .away_since_ms = away_since_ms,
                                     .away_index = away_index};
     }
@@ -195,8 +200,17 @@ void sessions_see_member(struct controller *controller, int32_t node_id)
         session->left_ms = controller_now_ms(controller);
 }
 
-/* A leader that was lost has been silent for an election timeout at least: it gets half a session.
- */
+/* A leader that was lost has been silent for a while: it gets half a session, but no less than its
+ * lease may last, which counts from a majority's echo. Voters elect another no sooner than an
+ * election timeout after they heard of it, and they hear of it every fifth of that. */
+static int64_t lost_leader_ms(const struct controller *controller)
+{
+    int64_t session_ms = controller->options.session_timeout_ms;
+    int64_t lease_ms =
+        session_ms * LEASE_PERCENT / 100 - controller->options.election_timeout_ms * 4 / 5;
+    return lease_ms > session_ms / 2 ? lease_ms : session_ms / 2;
+}
+
 void sessions_begin(struct controller *controller)
 {
     struct session *session;
@@ -205,9 +219,12 @@ void sessions_begin(struct controller *controller)
     HASH_ITER(hh, controller->sessions, session, next)
     {
         bool lost_leader = session->node_id == controller->last_leader_id;
-        session->heard_ms = now_ms - (lost_leader ? controller->options.session_timeout_ms / 2 : 0);
+        session->heard_ms = now_ms;
+        if (lost_leader)
+            session->heard_ms -=
+                controller->options.session_timeout_ms - lost_leader_ms(controller);
         session->unreachable_due_ms = 0;
-        session->applied_index = session->owed_index = -1;
+        session->applied_index = session->owed_index = session->echoed_ms = -1;
         session->shutdown_index = 0;
     }
     sessions_follow(controller);
@@ -290,6 +307,50 @@ void session_unreachable(struct controller *controller, int32_t node_id)
         return;
     session->unreachable_due_ms = controller_now_ms(controller) + CONTROLLER_UNREACHABLE_MS;
     timer_at(controller, session->unreachable_due_ms);
+}
+
+/* ---- who follows this controller ---- */
+
+void session_echo(struct controller *controller, const struct node_heartbeat_request *request)
+{
+    struct session *session = session_find(controller, request->node_id);
+    if (session == NULL || request->echoed_term != quorum_term(controller->options.quorum) ||
+        request->echoed_clock_ms > controller_now_ms(controller) ||
+        request->echoed_clock_ms <= session->echoed_ms)
+        return;
+    session->echoed_ms = request->echoed_clock_ms;
+}
+
+/* Into the `count` latest so far, the latest first. */
+static void echo_sort_in(int64_t *echoes, uint32_t count, int64_t echoed_ms)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (echoed_ms > echoes[i]) {
+            int64_t later_ms = echoed_ms;
+            echoed_ms = echoes[i];
+            echoes[i] = later_ms;
+        }
+    }
+}
+
+int64_t session_proved_ms_ago(const struct controller *controller)
+{
+    struct quorum_member members[QUORUM_MEMBERS_MAX];
+    int64_t echoes[QUORUM_MEMBERS_MAX];
+    uint32_t voters = 0;
+    uint32_t count = quorum_members(controller->options.quorum, members, QUORUM_MEMBERS_MAX);
+    for (uint32_t i = 0; i < count && i < QUORUM_MEMBERS_MAX; i++) {
+        const struct session *session = session_find(controller, members[i].node_id);
+        if (members[i].role != QUORUM_VOTER)
+            continue;
+        int64_t echoed_ms = session == NULL ? -1 : session->echoed_ms;
+        if (members[i].node_id == controller->options.node_id)
+            echoed_ms = controller_now_ms(controller);
+        echoes[voters] = -1;
+        echo_sort_in(echoes, ++voters, echoed_ms);
+    }
+    int64_t proved_ms = voters == 0 ? -1 : echoes[voters / 2];
+    return proved_ms < 0 ? -1 : controller_now_ms(controller) - proved_ms;
 }
 
 /* ---- heartbeats ---- */
@@ -438,7 +499,7 @@ void session_heartbeat(struct controller *controller, const struct node_heartbea
     compare_images(controller, session, request);
     compare_clocks(controller, session, request);
     ret_answer->error = ERROR_NONE;
-    ret_answer->fenced = node->fenced;
+    ret_answer->fenced = node->fenced || session->fencing;
     if (request->wants_shutdown)
         heartbeat_shutdown_wanted(controller, session, node, ret_answer);
     else if (node->fenced && !node->shutting_down && request->applied_index >= node->epoch &&

@@ -21,9 +21,12 @@ static void the_controllers_opinion_is_the_answer(void **state)
     struct membership_fixture membership;
     struct exchange exchange;
     membership_fixture_init(&membership, f);
-    membership.answer = (struct membership_answer){.fenced = true, .should_shutdown = true};
+    membership.answer = (struct membership_answer){
+        .fenced = true, .should_shutdown = true, .term = 3, .clock_ms = 1234, .proved_ms_ago = 56};
     struct node_heartbeat_request *body = begin(f, &exchange);
     body->wants_shutdown = true;
+    body->echoed_term = 2;
+    body->echoed_clock_ms = 1200;
     const struct node_heartbeat_response *answer = exchange_run(f, &exchange);
     assert_kafka_error(answer->error_code, ERROR_NONE);
     assert_true(answer->fenced);
@@ -31,6 +34,11 @@ static void the_controllers_opinion_is_the_answer(void **state)
     assert_int_equal(answer->leader_id, 1);
     assert_int_equal(answer->applied_index, catalog_applied_index(f->broker.catalog));
     assert_int_equal(answer->wall_clock_ms, executor_wall_clock_ms(f->broker.executor));
+    assert_int_equal(answer->term, 3);
+    assert_int_equal(answer->clock_ms, 1234);
+    assert_int_equal(answer->proved_ms_ago, 56);
+    assert_int_equal(membership.heard.echoed_term, 2);
+    assert_int_equal(membership.heard.echoed_clock_ms, 1200);
     assert_null(answer->nodes);
     assert_int_equal(membership.heard.node_epoch, 5);
     assert_true(membership.heard.wants_shutdown);
@@ -55,6 +63,7 @@ static void refusals_name_the_leader(void **state)
     (void)begin(f, &exchange);
     answer = exchange_run(f, &exchange);
     assert_kafka_error(answer->error_code, ERROR_NOT_CONTROLLER);
+    assert_int_equal(answer->proved_ms_ago, -1);
     assert_true(answer->fenced);
     assert_int_equal(answer->leader_id, -1);
     exchange_done(&exchange);

@@ -23,7 +23,8 @@ static void controller_setup(struct control *control, int32_t id)
                                          .static_config = control->static_config,
                                          .founding = &control->founding,
                                          .node_id = id,
-                                         .session_timeout_ms = SESSION_MS};
+                                         .session_timeout_ms = SESSION_MS,
+                                         .election_timeout_ms = ELECTION_MS};
     assert_int_equal(controller_new(&options, &control->controllers[id]), ERROR_NONE);
     node->broker.membership = controller_membership(control->controllers[id]);
     node->broker.cluster_view = control->views[id];

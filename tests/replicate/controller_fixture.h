@@ -9,7 +9,7 @@
 #include "replicate/core/controller.h"
 #include "replicate/core/founding.h"
 
-enum { SESSION_MS = 2000 };
+enum { SESSION_MS = 2000, ELECTION_MS = 500 };
 
 struct control {
     struct cluster_fixture cluster;

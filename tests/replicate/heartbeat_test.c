@@ -1,110 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A node's beats, its lease, and its way out. Sessions of 2 s, beats every 500 ms: the lease lasts
- * 1.6 s from the sending of the last answered beat. */
+/* A node's beats, and its way out. */
 #include "replicate/core/heartbeat.h"
 
 #include "base/memory.h"
 #include "handle/cluster_view.h"
-#include "replicate/cluster_fixture.h"
+#include "replicate/heartbeat_fixture.h"
 
 #include <cmocka.h>
 #include <string.h>
-
-enum { EPOCH = 5, INTERVAL_MS = 500, SESSION_MS = 2000, LEASE_MS = 1600 };
-
-struct fixture {
-    struct cluster_fixture cluster;
-    struct heartbeat *heartbeat; /* Node 0's. */
-    struct cluster_view *view;
-    struct heartbeat_events events;
-    int lease_count, fenced_count, unregistered_count, stale_count;
-    bool lease, fenced;
-    int shutdown_count;
-    enum error shutdown_error;
-    int64_t shutdown_ms;
-};
-
-static struct fixture *fixture_of(struct heartbeat_events *events)
-{
-    return container_of(events, struct fixture, events);
-}
-
-static void told_lease(struct heartbeat_events *events, bool held)
-{
-    fixture_of(events)->lease = held;
-    fixture_of(events)->lease_count++;
-}
-
-static void told_fenced(struct heartbeat_events *events, bool fenced)
-{
-    fixture_of(events)->fenced = fenced;
-    fixture_of(events)->fenced_count++;
-}
-
-static void told_unregistered(struct heartbeat_events *events)
-{
-    fixture_of(events)->unregistered_count++;
-}
-
-static void told_stale(struct heartbeat_events *events)
-{
-    fixture_of(events)->stale_count++;
-}
-
-static void disk(void *context, int64_t *ret_total_bytes, int64_t *ret_free_bytes)
-{
-    (void)context;
-    *ret_total_bytes = 1000;
-    *ret_free_bytes = 400;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = test_calloc(1, sizeof *f);
-    cluster_setup(&f->cluster, 3);
-    for (int32_t i = 0; i < 3; i++)
-        cluster_register(&f->cluster, i, false);
-    struct cluster_node *node = &f->cluster.nodes[0];
-    assert_int_equal(cluster_view_new(f->cluster.executor, node->catalog, &f->view), ERROR_NONE);
-    f->events = (struct heartbeat_events){.lease = told_lease,
-                                          .fenced = told_fenced,
-                                          .unregistered = told_unregistered,
-                                          .stale_epoch = told_stale};
-    struct heartbeat_options options = {.executor = f->cluster.executor,
-                                        .caller = &node->caller,
-                                        .quorum = &node->quorum,
-                                        .catalog = node->catalog,
-                                        .membership = &node->membership,
-                                        .view = f->view,
-                                        .events = &f->events,
-                                        .node_id = 0,
-                                        .interval_ms = INTERVAL_MS,
-                                        .session_timeout_ms = SESSION_MS,
-                                        .version = "1.2.3",
-                                        .disk = disk};
-    assert_int_equal(heartbeat_new(&options, &f->heartbeat), ERROR_NONE);
-    for (uint32_t i = 0; i < 3; i++)
-        f->cluster.members[i] = (struct quorum_member){.node_id = (int32_t)i, .role = QUORUM_VOTER};
-    f->cluster.member_count = 3;
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    heartbeat_stop(f->heartbeat);
-    heartbeat_free(f->heartbeat);
-    cluster_view_free(f->view);
-    cluster_teardown(&f->cluster);
-    test_free(f);
-    return 0;
-}
-
-static int64_t now_ms(struct fixture *f)
-{
-    return executor_monotonic_ms(f->cluster.executor);
-}
 
 static void shutdown_done(void *context, enum error error)
 {
@@ -148,159 +51,6 @@ static void the_controller_beats_itself(void **state)
     assert_true(f->lease);
     assert_true(heartbeat_lease_held(f->heartbeat));
     assert_int_equal(f->cluster.nodes[0].heard_count, 1);
-}
-
-static void stand_still(struct fixture *f, int64_t ms)
-{
-    simulated_executor_clock(f->cluster.simulated)->now_ns += ms * 1000000;
-}
-
-/* A paused controller may have been replaced and not know yet: its own word gives no lease until it
- * would. */
-static void a_controller_that_stood_still_doubts_itself(void **state)
-{
-    struct fixture *f = *state;
-    cluster_elect(&f->cluster, 0);
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 3000);
-    assert_int_equal(f->lease_count, 1);
-    assert_true(f->lease);
-
-    stand_still(f, 2 * SESSION_MS);
-    cluster_run_for(&f->cluster, SESSION_MS / 2 - 1);
-    assert_false(f->lease);
-    assert_false(heartbeat_lease_held(f->heartbeat));
-    cluster_run_for(&f->cluster, INTERVAL_MS);
-    assert_true(f->lease); /* Nobody has replaced it. */
-    cluster_run_for(&f->cluster, 5000);
-    assert_int_equal(f->lease_count, 3);
-
-    stand_still(f, 2 * SESSION_MS);
-    cluster_run_for(&f->cluster, 1);
-    assert_false(f->lease);
-    cluster_elect(&f->cluster, 1);
-    cluster_run_for(&f->cluster, 20);
-    assert_true(f->lease); /* The word of the new one counts at once. */
-}
-
-/* Answered beats hold the lease without a gap; silence ends it, 0.8 sessions after sending. */
-static void the_lease_ends_with_the_answers(void **state)
-{
-    struct fixture *f = *state;
-    cluster_elect(&f->cluster, 1);
-    assert_false(heartbeat_lease_held(f->heartbeat));
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 10000);
-    assert_int_equal(f->lease_count, 1);
-    assert_true(f->lease);
-    uint32_t heard = f->cluster.nodes[1].heard_count;
-    while (f->cluster.nodes[1].heard_count == heard)
-        cluster_run_for(&f->cluster, 1);
-    int64_t sent_ms = now_ms(f) - 1;
-    f->cluster.nodes[1].reach = CLUSTER_SILENT;
-    cluster_run_for(&f->cluster, LEASE_MS - 3);
-    assert_true(f->lease);
-    while (f->lease)
-        cluster_run_for(&f->cluster, 1);
-    assert_in_range(now_ms(f) - sent_ms, LEASE_MS - 1, LEASE_MS + 2);
-    assert_false(heartbeat_lease_held(f->heartbeat));
-    f->cluster.nodes[1].reach = CLUSTER_REACHED;
-    cluster_run_for(&f->cluster, SESSION_MS);
-    assert_true(f->lease);
-    assert_int_equal(f->lease_count, 3);
-}
-
-/* The lease counts from sending: an answer that took long is worth that much less. */
-static void a_lost_answer_gives_no_lease(void **state)
-{
-    struct fixture *f = *state;
-    cluster_elect(&f->cluster, 1);
-    f->cluster.nodes[1].reach = CLUSTER_ANSWER_LOST;
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 3000);
-    assert_true(f->cluster.nodes[1].heard_count > 3);
-    assert_int_equal(f->lease_count, 0);
-    assert_false(heartbeat_lease_held(f->heartbeat));
-}
-
-/* A node that is heard while its log stands still may have lost what it led: its lease ends a
- * lease's length after the first thing it does not know at the latest, and comes back with the
- * log. */
-static void a_log_that_stands_still_ends_the_lease(void **state)
-{
-    struct fixture *f = *state;
-    struct cluster_node *node = &f->cluster.nodes[0];
-    cluster_elect(&f->cluster, 1);
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 3000);
-    node->follows = false;
-    cluster_run_for(&f->cluster, 5000);
-    assert_true(f->lease); /* Nothing was decided meanwhile. */
-
-    struct catalog_command command = {.kind = CATALOG_NODE_DRAIN, .node_id = 2, .draining = true};
-    (void)cluster_apply_at(&f->cluster, &command, 1);
-    int64_t decided_ms = now_ms(f);
-    cluster_run_for(&f->cluster, LEASE_MS - INTERVAL_MS - 10);
-    assert_true(f->lease);
-    while (f->lease && now_ms(f) < decided_ms + 2 * SESSION_MS)
-        cluster_run_for(&f->cluster, 1);
-    assert_in_range(now_ms(f) - decided_ms, LEASE_MS - INTERVAL_MS - 10, LEASE_MS + 2);
-    assert_false(heartbeat_lease_held(f->heartbeat));
-    uint32_t heard = f->cluster.nodes[1].heard_count;
-    cluster_run_for(&f->cluster, 5000);
-    assert_false(f->lease);
-    assert_true(f->cluster.nodes[1].heard_count > heard + 10); /* Heard all the time. */
-
-    node->follows = true;
-    command.draining = false;
-    (void)cluster_apply_at(&f->cluster, &command, 1);
-    cluster_run_for(&f->cluster, 200);
-    assert_true(f->lease);
-}
-
-/* One that is always a little behind, with something decided all the time, keeps its lease. */
-static void a_log_that_lags_keeps_the_lease(void **state)
-{
-    struct fixture *f = *state;
-    struct cluster_node *node = &f->cluster.nodes[0];
-    cluster_elect(&f->cluster, 1);
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 3000);
-    struct catalog_command command = {.kind = CATALOG_NODE_DRAIN, .node_id = 2};
-    for (int i = 0; i < 400; i++) {
-        node->follows = i % 20 == 0; /* 600 ms of 30 each behind, and then it has caught up. */
-        command.draining = !command.draining;
-        (void)cluster_apply_at(&f->cluster, &command, 1);
-        node->follows = false;
-        (void)cluster_apply_at(&f->cluster, &command, 1);
-        cluster_run_for(&f->cluster, 30);
-        assert_true(heartbeat_lease_held(f->heartbeat));
-    }
-    assert_int_equal(f->lease_count, 1);
-}
-
-/* A fenced node has no lease, and says once when that changes. */
-static void a_fenced_node_has_no_lease(void **state)
-{
-    struct fixture *f = *state;
-    struct cluster_node *controller = &f->cluster.nodes[1];
-    cluster_elect(&f->cluster, 1);
-    controller->answer.fenced = true;
-    heartbeat_start(f->heartbeat, EPOCH);
-    cluster_run_for(&f->cluster, 2000);
-    assert_int_equal(f->fenced_count, 0);
-    assert_true(heartbeat_fenced(f->heartbeat));
-    assert_false(heartbeat_lease_held(f->heartbeat));
-    assert_true(controller->heard_count > 30); /* It is waited for: sooner than every interval. */
-    controller->answer.fenced = false;
-    cluster_run_for(&f->cluster, 2000);
-    assert_int_equal(f->fenced_count, 1);
-    assert_false(f->fenced);
-    assert_true(f->lease);
-    controller->answer.fenced = true;
-    cluster_run_for(&f->cluster, INTERVAL_MS + 5);
-    assert_int_equal(f->fenced_count, 2);
-    assert_false(f->lease);
 }
 
 /* Another registration of this id is in force: told once, no beats until it starts again. */
@@ -548,19 +298,14 @@ static void every_refused_allocation_is_survived(void **state)
     memory_fault_arm(-1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, heartbeat_fixture_setup, heartbeat_fixture_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(beats_come_every_interval),
         TEST(the_controller_beats_itself),
-        TEST(a_controller_that_stood_still_doubts_itself),
-        TEST(the_lease_ends_with_the_answers),
-        TEST(a_lost_answer_gives_no_lease),
-        TEST(a_log_that_stands_still_ends_the_lease),
-        TEST(a_log_that_lags_keeps_the_lease),
-        TEST(a_fenced_node_has_no_lease),
         TEST(a_stale_epoch_stops_the_beats),
         TEST(an_unregistered_node_is_told),
         TEST(an_answer_about_an_older_registration_is_passed_over),

@@ -201,8 +201,8 @@ static void a_refused_connection_fences_soon(void **state)
     assert_false(control_fenced(control, 2));
 }
 
-/* A new controller has heard of nobody and gives each a whole session; half to the one it took
- * over from, which has been silent since before the election. */
+/* A new controller has heard of nobody and gives each a whole session; less to the one it took over
+ * from, which has been silent since before the election: what its lease may still last. */
 static void a_new_controller_gives_everybody_time(void **state)
 {
     struct control *control = *state;
@@ -213,11 +213,12 @@ static void a_new_controller_gives_everybody_time(void **state)
     cluster_elect(&control->cluster, 1);
     control->silent[0] = true;
     control->silent[2] = true;
-    control_live(control, SESSION_MS / 2 - 10);
+    int64_t lease_left_ms = SESSION_MS * 8 / 10 - ELECTION_MS * 8 / 10;
+    control_live(control, lease_left_ms - 10);
     assert_false(control_fenced(control, 0));
     control_live(control, 20);
     assert_true(control_fenced(control, 0));
-    control_live(control, SESSION_MS / 2 - 20);
+    control_live(control, SESSION_MS - lease_left_ms - 20);
     assert_false(control_fenced(control, 2));
     control_live(control, 40);
     assert_true(control_fenced(control, 2));
@@ -353,6 +354,30 @@ static void a_diverged_image_is_said_once(void **state)
     assert_int_equal(control_events(control, 0, "node 1: its metadata differs"), 1);
 }
 
+/* A fence that is on its way may be committed after the node was heard again: that is answered as
+ * fenced, so that no lease is given that the fence would meet. */
+static void a_node_about_to_be_fenced_gets_no_lease(void **state)
+{
+    struct control *control = *state;
+    control_live(control, 500);
+    control->silent[1] = true;
+    control->cluster.quorum_stuck = true;
+    control_live(control, SESSION_MS + 200);
+    assert_false(control_fenced(control, 1)); /* Proposed, and not committed. */
+    struct node_heartbeat_request beat = control_beat(control, 1);
+    assert_true(control_send(control, 0, &beat).fenced);
+    beat = control_beat(control, 2);
+    assert_false(control_send(control, 0, &beat).fenced);
+    control->cluster.quorum_stuck = false;
+    control_live(control, 100);
+    assert_true(control_fenced(control, 1));
+    control->silent[1] = false;
+    control_live(control, 500);
+    assert_false(control_fenced(control, 1));
+    beat = control_beat(control, 1);
+    assert_false(control_send(control, 0, &beat).fenced);
+}
+
 /* Clocks more than 10 s apart are said once, until they have met again. */
 static void skewed_clocks_are_said_once(void **state)
 {
@@ -385,6 +410,53 @@ static void beats_are_shown(void **state)
     beat.software_version =
         slice_of("a version of a length that no program has had so far, or will have");
     (void)control_send(control, 0, &beat);
+}
+
+static int64_t echo(struct control *control, int32_t id, int64_t term, int64_t clock_ms)
+{
+    struct node_heartbeat_request beat = control_beat(control, id);
+    beat.echoed_term = term;
+    beat.echoed_clock_ms = clock_ms;
+    return control_send(control, 0, &beat).proved_ms_ago;
+}
+
+/* A majority of the voters, this node among them, has to have carried a clock back: the proof is as
+ * old as the oldest of theirs. Others than voters, other terms and clocks to come prove nothing. */
+static void a_controller_is_proved_by_a_majority(void **state)
+{
+    struct control *control = *state;
+    struct cluster_fixture *cluster = &control->cluster;
+    cluster->member_count = 5; /* Nodes 3 and 4 are voters that never come. */
+    for (int32_t id = 3; id < 5; id++)
+        cluster->members[id] = (struct quorum_member){.node_id = id, .role = QUORUM_VOTER};
+    control_live(control, 300);
+    int64_t term = cluster->term;
+    struct node_heartbeat_request beat = control_beat(control, 1);
+    struct membership_answer answer = control_send(control, 0, &beat);
+    int64_t clock_ms = answer.clock_ms;
+    assert_int_equal(answer.term, term);
+    assert_int_equal(clock_ms, executor_monotonic_ms(cluster->executor));
+    assert_int_equal(answer.proved_ms_ago, -1);
+    cluster_run_for(cluster, 100);
+    assert_int_equal(echo(control, 1, term, clock_ms), -1); /* Two of five. */
+    assert_int_equal(echo(control, 2, term - 1, clock_ms), -1);
+    assert_int_equal(echo(control, 2, term, clock_ms + 1000), -1);
+    assert_int_equal(echo(control, 2, term, clock_ms + 30), 100);
+    cluster_run_for(cluster, 50);
+    assert_int_equal(echo(control, 1, term, clock_ms + 100), 120);
+    assert_int_equal(echo(control, 1, term, clock_ms), 120); /* One that was late. */
+    cluster->members[2].role = QUORUM_STANDBY;               /* Two of four. */
+    assert_int_equal(echo(control, 1, term, clock_ms + 100), -1);
+    cluster->member_count = 3; /* Two of two. */
+    assert_int_equal(echo(control, 1, term, clock_ms + 100), 50);
+    cluster->members[1].role = QUORUM_STANDBY; /* Alone. */
+    assert_int_equal(echo(control, 2, -1, -1), 0);
+    cluster->members[1].role = cluster->members[2].role = QUORUM_VOTER;
+    cluster_elect(cluster, 1);
+    cluster_run_for(cluster, 100);
+    cluster_elect(cluster, 0); /* A new term: what was proved before is not. */
+    cluster_run_for(cluster, 20);
+    assert_int_equal(echo(control, 1, term, clock_ms + 100), -1);
 }
 
 struct registering {
@@ -483,7 +555,9 @@ int main(void)
         TEST(a_single_node_may_go),
         TEST(a_diverged_image_is_said_once),
         TEST(skewed_clocks_are_said_once),
+        TEST(a_node_about_to_be_fenced_gets_no_lease),
         TEST(beats_are_shown),
+        TEST(a_controller_is_proved_by_a_majority),
         TEST(a_second_node_with_a_living_id_is_refused),
         TEST(every_refused_allocation_is_survived),
     };

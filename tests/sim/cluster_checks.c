@@ -5,12 +5,14 @@
  *   its high watermark never goes back (4)
  *   below their high watermarks all replicas hold the same bytes (3, 6, 7)
  *   who is in sync or eligible has every committed record (4, 5, 6, 13)
+ *   who is fenced has no lease any more, and who was replaced loses it in time (16)
  *
  * And what the cluster is like, for whoever looks for the cause of a broken promise. */
 #include "sim/cluster.h"
 
 #include "base/assertion.h"
 #include "record/batch.h"
+#include "replicate/core/heartbeat.h"
 #include "sim/process_memory.h"
 #include "sim/simulated_file.h"
 
@@ -29,6 +31,8 @@ struct partition_facts {
     uint64_t *batches;           /* Their hashes, by base offset; 0: none seen. */
     int64_t capacity;
     int64_t committed; /* The highest high watermark seen. */
+    int32_t epoch;     /* The latest that any node has applied, and when that was first seen. */
+    int64_t epoch_ms;
 };
 
 /* Of one replica in one life of its node. */
@@ -129,6 +133,64 @@ static void committed_note(struct cluster_node *node, struct partition *partitio
         cluster_check_committed(node->cluster, partition_index(partition), offsets.high_watermark);
 }
 
+/* ---- leases: all nodes share one monotonic clock here ---- */
+
+static bool has_lease(const struct cluster_node *node)
+{
+    return node->catalog != NULL && core_is_open(&node->core) && !node->dead &&
+           node->core.heartbeat != NULL && heartbeat_lease_held(node->core.heartbeat);
+}
+
+static void fenced_check(void *context, const struct catalog_node *node)
+{
+    struct cluster *cluster = context;
+    int32_t slot = cluster->slots[node->id];
+    if (!node->fenced || node->shutting_down || slot < 0)
+        return;
+    const struct cluster_node *fenced = &cluster->nodes[slot];
+    if (has_lease(fenced) && fenced->founding.node_id == node->id &&
+        fenced->core.node_epoch == node->epoch)
+        cluster_fail(cluster, "node %d is fenced and holds a lease", node->id);
+}
+
+static void replaced_check(struct cluster_node *node, const struct partition *partition)
+{
+    const struct cluster *cluster = node->cluster;
+    const struct partition_facts *facts = &cluster->facts->partitions[partition_index(partition)];
+    int64_t session_ms = config_node_number(node->core.broker.config, "broker.session.timeout.ms");
+    if (has_lease(node) && partition_leader_epoch(partition) < facts->epoch &&
+        cluster_now_ms(cluster) - facts->epoch_ms > session_ms)
+        cluster_fail(cluster, "t-%d: node %d was replaced %" PRId64 " ms ago and holds a lease",
+                     partition_index(partition), node->founding.node_id,
+                     cluster_now_ms(cluster) - facts->epoch_ms);
+}
+
+static void leases_check(struct cluster *cluster)
+{
+    const struct cluster_node *authority = NULL;
+    struct catalog_partition partition;
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        const struct cluster_node *node = &cluster->nodes[i];
+        if (node->catalog != NULL && !node->dead &&
+            (authority == NULL ||
+             catalog_applied_index(node->catalog) > catalog_applied_index(authority->catalog)))
+            authority = node;
+    }
+    if (authority == NULL)
+        return;
+    catalog_node_each(authority->catalog, fenced_check, cluster);
+    const struct catalog_topic *topic =
+        catalog_topic_find(authority->catalog, slice_of(topic_name));
+    for (int32_t i = 0; topic != NULL && i < CLUSTER_PARTITIONS; i++) {
+        struct partition_facts *facts = &cluster->facts->partitions[i];
+        if (!catalog_partition_find(authority->catalog, topic, i, &partition) ||
+            partition.leader_epoch <= facts->epoch)
+            continue;
+        facts->epoch = partition.leader_epoch;
+        facts->epoch_ms = cluster_now_ms(cluster);
+    }
+}
+
 static void node_check(struct cluster_node *node)
 {
     struct broker *broker = &node->core.broker;
@@ -140,8 +202,10 @@ static void node_check(struct cluster_node *node)
             *replica = (struct replica_facts){.epoch = -1};
             continue;
         }
-        if (partition_role(partition) == PARTITION_LEADER)
+        if (partition_role(partition) == PARTITION_LEADER) {
             leader_check(node, partition, replica);
+            replaced_check(node, partition);
+        }
         committed_note(node, partition);
         while (bytes_check(node, partition, replica))
             ;
@@ -227,6 +291,7 @@ void cluster_check_applied(struct cluster_node *node, int64_t index)
 
 void cluster_check(struct cluster *cluster)
 {
+    leases_check(cluster);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
         if (!can_be_looked_into(node))
