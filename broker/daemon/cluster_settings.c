@@ -82,19 +82,31 @@ enum error cluster_self_by_address(const struct cluster_settings *cluster, int32
     return ERROR_NONE;
 }
 
-int32_t cluster_self_by_port(const struct cluster_settings *cluster,
-                             const struct endpoint *listeners, uint32_t listener_count)
+static bool node_is_listener(const struct bootstrap_address *node, const struct endpoint *listener,
+                             bool by_name)
+{
+    if (node->port != listener->port)
+        return false;
+    return by_name ? strcmp(node->host, listener->host) == 0 : node_is_local(node);
+}
+
+static int32_t self_search(const struct cluster_settings *cluster, const struct endpoint *listeners,
+                           uint32_t listener_count, bool by_name)
 {
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         for (uint32_t j = 0; j < listener_count; j++) {
-            if (cluster->nodes[i].port != listeners[j].port)
-                continue;
-            if (strcmp(cluster->nodes[i].host, listeners[j].host) == 0 ||
-                node_is_local(&cluster->nodes[i]))
+            if (node_is_listener(&cluster->nodes[i], &listeners[j], by_name))
                 return (int32_t)i;
         }
     }
     return -1;
+}
+
+int32_t cluster_self_by_port(const struct cluster_settings *cluster,
+                             const struct endpoint *listeners, uint32_t listener_count)
+{
+    int32_t self = self_search(cluster, listeners, listener_count, true);
+    return self >= 0 ? self : self_search(cluster, listeners, listener_count, false);
 }
 
 static int32_t wanted_node_id(const struct config_set *config)

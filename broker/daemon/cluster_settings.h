@@ -28,7 +28,8 @@ enum error cluster_nodes_parse(const char *list, struct bootstrap_address *ret_n
 enum error cluster_self_by_address(const struct cluster_settings *cluster, int32_t *ret_self,
                                    struct failure *failure);
 
-/* The place of the node that has one of the listeners' ports and is this machine's; -1: none. */
+/* The place of the node that one of the listeners names: by host and port, else by port and being
+ * this machine's (127.0.0.2:P may be one of several of them). -1: none. */
 int32_t cluster_self_by_port(const struct cluster_settings *cluster,
                              const struct endpoint *listeners, uint32_t listener_count);
 

@@ -70,6 +70,26 @@ static void the_port_tells_nodes_of_one_machine_apart(void **state)
     assert_non_null(strstr(failure.where, "are both this machine: set listeners"));
 }
 
+/* Nodes at several addresses of one machine may have one port: the listener's host says which. */
+static void the_host_tells_nodes_of_one_port_apart(void **state)
+{
+    (void)state;
+    char nodes[] = "topicfs.nodes=127.0.0.1:9192,127.0.0.2:9192,127.0.0.3:9192";
+    char token[] = "topicfs.token.file=/tmp/token";
+    static const char *const listeners[] = {"listeners=PLAINTEXT://127.0.0.1:9192",
+                                            "listeners=PLAINTEXT://127.0.0.2:9192",
+                                            "listeners=PLAINTEXT://127.0.0.3:9192"};
+    for (int32_t i = 0; i < 3; i++) {
+        char *overrides[] = {nodes, token, strdup(listeners[i])};
+        struct settings settings;
+        assert_int_equal(load(&settings, NULL, overrides, 3), ERROR_NONE);
+        assert_int_equal(settings.cluster.self, i);
+        assert_string_equal(settings.advertised[0].host, settings.cluster.nodes[i].host);
+        settings_done(&settings);
+        free(overrides[2]);
+    }
+}
+
 /* The same command on every machine: the address says which of the list a node is, and it listens
  * there. */
 static void the_address_tells_machines_apart(void **state)
@@ -114,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_is_hosts_with_ports),
         cmocka_unit_test(the_port_tells_nodes_of_one_machine_apart),
+        cmocka_unit_test(the_host_tells_nodes_of_one_port_apart),
         cmocka_unit_test(the_address_tells_machines_apart),
         cmocka_unit_test(a_node_beside_the_list_joins),
     };
