@@ -11,12 +11,13 @@ limit_seconds=$((100 + FAILOVERS * 15))
 watch_begin() {
     "$TEST_DIR/gap_watch" "$TEST_DIR/$1.journal" > "$TEST_DIR/$1.gap" &
     watch_pid=$!
+    check 'the watch has begun' wait_for 30 test -s "$TEST_DIR/$1.gap"
 }
 
 watch_end() {
     kill -TERM "$watch_pid"
-    wait "$watch_pid"
-    cat "$TEST_DIR/$1.gap"
+    wait_for 30 grep -q '^[0-9]' "$TEST_DIR/$1.gap" # A subshell cannot wait for it.
+    tail -n 1 "$TEST_DIR/$1.gap"
 }
 
 # Looks every millisecond whether the journal has grown.
@@ -39,6 +40,8 @@ int main(int argument_count, char **arguments)
     struct stat status;
     long long size = -1, moved = now_ms(), longest = 0;
     signal(SIGTERM, on_stop);
+    puts("watching");
+    fflush(stdout);
     while (argument_count == 2 && !stopping && stat(arguments[1], &status) == 0) {
         long long now = now_ms();
         if (now - moved > longest)

@@ -32,15 +32,22 @@ func (s *suite) client(options ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-// create creates a topic, waits until metadata shows it and returns its name.
+// create creates a topic, waits until metadata shows it and its leaders take requests, and returns its name: what is sent
+// with acks=0 to one that has not heard of it yet is gone, as with any broker.
 func (s *suite) create(words string, partitions int32) string {
 	topic := s.name(words)
 	_, err := s.admin.CreateTopic(s.context, partitions, replication(), nil, topic)
 	must(err, "creating "+topic)
-	if !waitFor(10*time.Second, func() bool { return s.partitionsOf(topic) == int(partitions) }) {
+	if !waitFor(10*time.Second, func() bool { return s.partitionsOf(topic) == int(partitions) && s.isLed(topic) }) {
 		must(fmt.Errorf("not there"), "creating "+topic)
 	}
 	return topic
+}
+
+// isLed tells whether the leader of each partition answers as such.
+func (s *suite) isLed(topic string) bool {
+	offsets, err := s.admin.ListEndOffsets(s.context, topic)
+	return err == nil && offsets.Error() == nil
 }
 
 // replication is 3 where there are three nodes.
