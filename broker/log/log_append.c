@@ -197,7 +197,7 @@ static enum error check_replica(int64_t end_offset, const struct batch_header *h
 }
 
 /* Bytes of the first batch and of those behind it, in memory too, that belong into the active
- * segment with it and begin no epoch, which would have to be on stable storage first. */
+ * segment with it and begin no epoch, which would have to be in its file first. */
 static size_t run_bytes(struct log *log, const struct batch_facts *batches, uint32_t count)
 {
     const struct batch_header *last = &batches[0].header;

@@ -17,9 +17,11 @@
 #include "wire/api_replica_fetch.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +29,10 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FILE_BYTES = 64 << 20, IN_FLIGHT_MAX = 64 };
+enum { FILE_BYTES = 64 << 20, IN_FLIGHT_MAX = 64, DEADLINE_S = 30 };
 
 struct node {
     struct monitor *monitor;
@@ -42,7 +45,7 @@ struct node {
     char directory[64];
     struct peers *peers; /* Of the other node; they share the monitor as nothing else runs in it. */
     size_t answer_bytes;
-    atomic_bool closed;
+    sem_t closed; /* One of its parts is. */
 };
 
 struct asking {
@@ -55,6 +58,7 @@ struct asking {
 static atomic_ulong received;
 static atomic_bool stopping;
 static atomic_int under_way;
+static sem_t stopped; /* The last one under way has ended. */
 
 static double cpu_seconds(void)
 {
@@ -64,11 +68,32 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static struct timespec after_seconds(double seconds)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    uint64_t ns = (uint64_t)at.tv_nsec + (uint64_t)(seconds * 1e9);
+    at.tv_sec += (time_t)(ns / 1000000000);
+    at.tv_nsec = (long)(ns % 1000000000);
+    return at;
+}
+
+/* How long is measured: nothing is waited for but time itself. */
 static void wait_seconds(double seconds)
 {
-    uint64_t until = measure_now_ns() + (uint64_t)(seconds * 1e9);
-    while (measure_now_ns() < until)
-        (void)usleep(1000);
+    struct timespec until = after_seconds(seconds);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+}
+
+static void wait_posted(sem_t *posted, const char *what)
+{
+    struct timespec deadline = after_seconds(DEADLINE_S);
+    int status;
+    while ((status = sem_clockwait(posted, CLOCK_MONOTONIC, &deadline)) != 0 && errno == EINTR)
+        ;
+    if (status != 0)
+        fail("waited %d s in vain: %s", DEADLINE_S, what);
 }
 
 /* ---- the limit ---- */
@@ -258,23 +283,16 @@ static void node_open(struct node *node)
 
 static void node_closed(void *context)
 {
-    atomic_store(&((struct node *)context)->closed, true);
-}
-
-static void wait_closed(struct node *node)
-{
-    while (!atomic_load(&node->closed))
-        (void)usleep(1000);
-    atomic_store(&node->closed, false);
+    (void)sem_post(&((struct node *)context)->closed);
 }
 
 static void node_close(struct node *node)
 {
     peers_close(node->peers, node_closed, node);
-    wait_closed(node);
+    wait_posted(&node->closed, "the peers are closed");
     peers_free(node->peers);
     net_close(node->net, 0, node_closed, node);
-    wait_closed(node);
+    wait_posted(&node->closed, "the port is closed");
     net_free(node->net);
     monitor_free(node->monitor);
     storage_close(node->file);
@@ -295,10 +313,10 @@ static void answered(struct call *call)
         fail("a call ended: %s", error_text(call->error));
     (void)atomic_fetch_add(&received, large ? asking->node->answer_bytes : 1);
     call_done(call);
-    if (atomic_load(&stopping))
-        (void)atomic_fetch_sub(&under_way, 1);
-    else
+    if (!atomic_load(&stopping))
         ask(asking, large);
+    else if (atomic_fetch_sub(&under_way, 1) == 1)
+        (void)sem_post(&stopped);
 }
 
 /* Inside the monitor. */
@@ -316,8 +334,7 @@ static void ask(struct asking *asking, bool large)
 static void wait_stopped(void)
 {
     atomic_store(&stopping, true);
-    while (atomic_load(&under_way) > 0)
-        (void)usleep(1000);
+    wait_posted(&stopped, "every call has ended");
 }
 
 static void drive(struct node *node, const char *name, bool large, int in_flight, double seconds)
@@ -353,6 +370,8 @@ static void drive(struct node *node, const char *name, bool large, int in_flight
 int main(int argc, char **argv)
 {
     static struct node node;
+    (void)sem_init(&node.closed, 0, 0);
+    (void)sem_init(&stopped, 0, 0);
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 2;
     node.answer_bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 1 << 20;
     if (seconds <= 0 || node.answer_bytes == 0 || node.answer_bytes > FILE_BYTES)
