@@ -2,6 +2,20 @@
 /* The log's epochs: in their file before their first batch, on stable storage with it. */
 #include "log/fixture.h"
 
+/* A power cut; what the epoch file on the disk is then. */
+static void lose_unsynced(struct fixture *fixture, const char *expected_epochs)
+{
+    log_discard(fixture->log);
+    fixture->log = NULL;
+    simulated_storage_crash_losing_all(fixture->disk);
+    uint64_t size;
+    const uint8_t *text = simulated_storage_contents(
+        fixture->disk, FIXTURE_DIRECTORY "/leader-epoch-checkpoint", &size);
+    assert_non_null(text);
+    assert_int_equal(size, strlen(expected_epochs));
+    assert_memory_equal(text, expected_epochs, size);
+}
+
 /* What a power cut leaves of the epoch file is what it was at the last sync: not even the name of
  * the new one. */
 static void epoch_file_put_back(struct fixture *fixture, const char *text)
@@ -45,14 +59,7 @@ static void an_epoch_is_synced_with_its_first_batch(void **state)
     assert_int_equal(log_synced_offset(fixture.log), 5);
     assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
     assert_int_equal(log_synced_offset(fixture.log), 7);
-    log_discard(fixture.log);
-    fixture.log = NULL;
-    simulated_storage_crash_losing_all(fixture.disk);
-    uint64_t size;
-    const uint8_t *text = simulated_storage_contents(
-        fixture.disk, FIXTURE_DIRECTORY "/leader-epoch-checkpoint", &size);
-    assert_non_null(text);
-    assert_memory_equal(text, "0\n2\n3 0\n8 5\n", size);
+    lose_unsynced(&fixture, "0\n2\n3 0\n8 5\n");
     fixture_open(&fixture, false, 7);
     assert_int_equal(log_epoch_at(fixture.log, 4), 3);
     int32_t epoch;
@@ -71,13 +78,7 @@ static void an_epoch_without_a_batch_can_be_synced(void **state)
     open_synced(&fixture, 124);
     assert_int_equal(log_epoch_assign(fixture.log, 8, 5), ERROR_NONE);
     assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
-    log_discard(fixture.log);
-    fixture.log = NULL;
-    simulated_storage_crash_losing_all(fixture.disk);
-    uint64_t size;
-    const uint8_t *text = simulated_storage_contents(
-        fixture.disk, FIXTURE_DIRECTORY "/leader-epoch-checkpoint", &size);
-    assert_memory_equal(text, "0\n2\n3 0\n8 5\n", size);
+    lose_unsynced(&fixture, "0\n2\n3 0\n8 5\n");
     fixture_done(&fixture);
 }
 
@@ -171,15 +172,9 @@ static void a_new_log_is_synced_with_its_first_records(void **state)
     fixture_append(fixture.log, 5, 3); /* Nothing of this syncs. */
     simulated_storage_fail_end(fixture.disk);
     assert_int_equal(fixture_sync(fixture.log), ERROR_NONE);
-    log_discard(fixture.log);
-    simulated_storage_crash_losing_all(fixture.disk);
-    uint64_t size;
-    const uint8_t *text = simulated_storage_contents(
-        fixture.disk, FIXTURE_DIRECTORY "/leader-epoch-checkpoint", &size);
-    assert_non_null(text);
-    assert_memory_equal(text, "0\n1\n3 0\n", size);
-    assert_non_null(
-        simulated_storage_contents(fixture.disk, FIXTURE_DIRECTORY "/partition.metadata", &size));
+    lose_unsynced(&fixture, "0\n1\n3 0\n");
+    assert_non_null(simulated_storage_contents(
+        fixture.disk, FIXTURE_DIRECTORY "/partition.metadata", &(uint64_t){0}));
     fixture_open(&fixture, false, 0);
     assert_int_equal(log_end_offset(fixture.log), 5);
     assert_int_equal(log_epoch_latest(fixture.log), 3);
